@@ -1,0 +1,50 @@
+// Package fdstore is the conversation between init and the core, and through
+// it the store of descriptors that outlive the core.
+//
+// Transport: one SOCK_SEQPACKET socket pair per core. Init keeps one end, the
+// core inherits the other as the descriptor that the environment variable
+// SYSMASTER_INIT_FD names. One packet is one [Message]; a descriptor travels
+// beside its packet as SCM_RIGHTS (unix(7)).
+//
+// Packet: 'S' 'M', version, kind, then the kind's fields, little-endian, with
+// strings as a 16-bit length and bytes. Nothing may follow the last field.
+// Hello and Welcome keep version 1 for ever, so that two sides of different
+// age can agree on what they both speak.
+//
+//	core to init  fields                       meaning
+//	Hello         version                      first message; asks for Welcome and everything kept
+//	Alive         turn, busy                   the engine finished this turn (not: some goroutine runs)
+//	Put           seq, key, descriptor         keep it; replaces what the key held; answered by PutResult
+//	Drop          seq, key                     close it; answered by PutResult (ENOENT: was not there)
+//	DropPrefix    seq, key                     close all whose key begins so; answered by PutResult
+//	Register      pid, start time              report this process's exit
+//	Unregister    pid, start time              no longer
+//	AckExit       id                           the exit is committed; forget the record
+//	AckSignal     id                           the signal is committed
+//	Shutdown      verb, exit code, argument    stop everything, now: the core's part is over
+//
+//	init to core  fields                       meaning
+//	Welcome       version, generation, ...     answer to Hello
+//	Stored        key, descriptor              one kept descriptor
+//	StoredEnd     number                       that was all
+//	Exit          id, pid, start time, ...     a process that init reaped
+//	Signal        id, number                   a signal to PID 1 that is the core's business
+//	PutResult     seq, errno                   the store changed (0) or did not
+//
+// Kinds 64 to 79 are reserved for the upgrade of init and core. A kind that
+// the receiver does not know is [ErrUnknownKind] and leaves the channel usable.
+//
+// # When a side does not read
+//
+// Neither side waits for the other. Init sends from state that it has anyway
+// (records, kept descriptors, pending signals), so a full socket delays and
+// loses nothing; only answers to Put and Drop need a queue, and while that is
+// full init stops reading, so that the core's socket fills. The core's
+// [Client] then queues up to [QueueMax] messages, of which Alive never takes
+// more than one, and after that refuses with [ErrFull].
+//
+// # Exits and signals are at-least-once
+//
+// An exit or signal is repeated to each new core until it was acknowledged;
+// the id says that it is the same one.
+package fdstore

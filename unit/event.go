@@ -43,12 +43,19 @@ type (
 		Proc   Proc    // RequestAttach
 		FDs    []FDRef // RequestAttach of descriptors
 	}
-	// Spawned answers a Spawn (and nothing else does). With Err nil the process runs or ran.
+	// Spawned answers a Spawn as soon as the process exists; what it set up and executed is
+	// told by Execed. With Err there is no process.
 	Spawned struct {
 		Seq  uint64
 		Role string
 		Proc Proc
 		Err  *SpawnError
+	}
+	// Execed follows each successful Spawned once the set-up ended: the command's execve
+	// succeeded, or (Err) a step failed and Exited with Err.Status will follow.
+	Execed struct {
+		Seq uint64
+		Err *SpawnError
 	}
 	// Exited says that a process the unit owns is gone. It comes after the Spawned of that process.
 	Exited struct {
@@ -145,6 +152,7 @@ func (Stop) isEvent()        {}
 func (Reload) isEvent()      {}
 func (Request) isEvent()     {}
 func (Spawned) isEvent()     {}
+func (Execed) isEvent()      {}
 func (Exited) isEvent()      {}
 func (Notified) isEvent()    {}
 func (TimerFired) isEvent()  {}

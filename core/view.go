@@ -48,8 +48,9 @@ type UnitView struct {
 	ConditionResult bool
 	AssertResult    bool
 
-	// Relations holds the names of related units by relation, each sorted.
-	Relations *[unit.NumRelations][]unit.Name
+	// Relations computes the names of related units by relation, each sorted. It costs one
+	// pass over all units the first time after a load, so ask only when it is needed.
+	Relations func() *[unit.NumRelations][]unit.Name
 
 	snapshot []byte
 	version  uint32

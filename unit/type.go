@@ -7,6 +7,13 @@ type Type struct {
 	Keys    *KeySet // all sections that files of this kind may have, [Unit] and [Install] included
 	// NoFile: units of this kind exist without a file (slices).
 	NoFile bool
+	// StartLimit: StartLimitBurst= applies (man systemd.unit(5)).
+	StartLimit bool
+	// IgnoreOnIsolate is the default of the setting of that name.
+	IgnoreOnIsolate bool
+	// AfterMembers: the unit is ordered after all units it pulls in, unless one of the two
+	// has DefaultDependencies=no (targets).
+	AfterMembers bool
 	// New makes a unit in its initial state. An error is a bad setting: the unit's load state says so.
 	New func(*Spec) (Unit, error)
 	// Restore makes a unit in the state that Snapshot wrote with the given version: at

@@ -28,9 +28,14 @@ type Common struct {
 	StartLimitAction   string
 
 	SuccessAction, FailureAction         string
-	SuccessActionExit, FailureActionExit int // -1: not set
+	SuccessActionExit, FailureActionExit int    // -1: not set
+	RebootArgument                       string // for reboot(2), with the actions that reboot
+	JobTimeoutRebootArgument             string
+	SourcePath                           string // what the unit was generated from
 
 	Conditions []Condition // in file order; Assert ones included
+
+	jobRunningTimeoutSet bool // JobTimeoutSec= no longer changes JobRunningTimeout
 }
 
 // NewCommon gives the defaults of systemd 252.

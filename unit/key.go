@@ -1,6 +1,9 @@
 package unit
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Form says how the loader treats a value before the key's setter sees it.
 type Form uint8
@@ -48,9 +51,15 @@ type Key struct {
 	set           func(cfg any, value string) error
 }
 
+// Partial is what a setter returns when it applied the valid part of an assignment, as lists
+// do whose invalid entries are ignored one by one: the assignment is accepted, Text becomes a warning.
+type Partial struct{ Text string }
+
+func (e *Partial) Error() string { return e.Text }
+
 // Bind attaches the setter: set parses value into the configuration T. It is called
 // once per assignment, in order; an empty value means "reset" where the manual says so.
-// A setter must leave cfg unchanged when it returns an error.
+// A setter must leave cfg unchanged when it returns an error other than *Partial.
 func Bind[T any](k Key, set func(cfg *T, value string) error) Key {
 	k.set = func(cfg any, value string) error { return set(cfg.(*T), value) }
 	return k
@@ -125,7 +134,8 @@ func Decode(spec *Spec, keys *KeySet, cfg any) error {
 		if k == nil {
 			continue
 		}
-		if err := k.Apply(cfg, st.Value); err != nil {
+		var partial *Partial
+		if err := k.Apply(cfg, st.Value); err != nil && !errors.As(err, &partial) {
 			return fmt.Errorf("cannot apply %s=%s: %s: %w", st.Key, st.Value, st.Pos, err)
 		}
 	}

@@ -14,6 +14,9 @@ type Type struct {
 	// AfterMembers: the unit is ordered after all units it pulls in, unless one of the two
 	// has DefaultDependencies=no (targets).
 	AfterMembers bool
+	// NewConfig makes the configuration that all of Keys' setters accept, with its defaults;
+	// the loader replays assignments into it to validate them. Nil: values are not checked.
+	NewConfig func() any
 	// New makes a unit in its initial state. An error is a bad setting: the unit's load state says so.
 	New func(*Spec) (Unit, error)
 	// Restore makes a unit in the state that Snapshot wrote with the given version: at

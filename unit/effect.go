@@ -56,6 +56,10 @@ type (
 	Attach struct{ Proc Proc }
 	// ReadPIDFile reads and validates a PID file. Answered by PIDRead.
 	ReadPIDFile struct{ Path string }
+	// FindMain looks for the unit's main process: PID (what MAINPID= announced), which must
+	// exist and belong to the unit, or with PID 0 the one process of the control group whose
+	// parent is outside of it (GuessMainPID=). Answered by PIDRead.
+	FindMain struct{ PID int }
 	// WatchPath waits for a change at Path or its parent. Answered by PathChanged once.
 	WatchPath struct {
 		ID   string
@@ -158,6 +162,7 @@ func (Spawn) Class() Class        { return Probe }
 func (Kill) Class() Class         { return Idempotent }
 func (Attach) Class() Class       { return Idempotent }
 func (ReadPIDFile) Class() Class  { return Idempotent }
+func (FindMain) Class() Class     { return Idempotent }
 func (WatchPath) Class() Class    { return Idempotent }
 func (UnwatchPath) Class() Class  { return Idempotent }
 func (Realize) Class() Class      { return Idempotent }

@@ -82,7 +82,7 @@ type (
 		Rel      Relation // seen from the receiver
 		Old, New State
 	}
-	// PIDRead answers ReadPIDFile.
+	// PIDRead answers ReadPIDFile and FindMain.
 	PIDRead struct {
 		Seq  uint64
 		Proc Proc
@@ -96,6 +96,9 @@ type (
 	Done struct {
 		Seq uint64
 		Err string // empty on success
+		// None, to a Kill of the whole control group: it had no process. A unit that waits
+		// for CgroupEmpty need not wait any longer.
+		None bool
 	}
 	// Recovered is the first event after a restart of the core: the world may have moved.
 	// Unfinished effects are repeated or answered by the engine; the unit only

@@ -1,7 +1,5 @@
 package unit
 
-import "fmt"
-
 // conditionTypes are the conditions of systemd 252, without Condition or Assert. Those that
 // take a path have it checked.
 var conditionTypes = [...]struct {
@@ -50,36 +48,47 @@ func setCondition(name string, path, assert bool) func(*Common, string) error {
 			c.Conditions = kept
 			return nil
 		}
-		x, err := ParseCondition(name, v)
-		if err != nil {
-			return err
-		}
+		x := ParseCondition(name, v)
 		x.Assert = assert
 		if path {
-			if x.Param, err = ParsePath(x.Param); err != nil {
+			p, err := ParsePath(x.Param)
+			if err != nil {
 				return err
 			}
+			x.Param = p
 		}
 		c.Conditions = append(c.Conditions, x)
 		return nil
 	}
 }
 
-// ParseCondition splits the argument of a condition from its marks: "|" and then "!", each
-// perhaps followed by blanks.
-func ParseCondition(name, v string) (Condition, error) {
+// ParseCondition splits the argument of a condition from its marks, "|" and then "!". Blanks
+// after a mark are part of a path and ignored before anything else, as in systemd.
+func ParseCondition(name, v string) Condition {
 	x := Condition{Type: name}
-	if v != "" && v[0] == '|' {
-		x.Trigger = true
-		v = trimBlankLeft(v[1:])
-	}
-	if v != "" && v[0] == '!' {
-		x.Negate = true
-		v = trimBlankLeft(v[1:])
-	}
-	if v == "" {
-		return Condition{}, fmt.Errorf("the condition has no argument")
+	trim := !isPathCondition(name)
+	for _, mark := range [...]struct {
+		char byte
+		flag *bool
+	}{{'|', &x.Trigger}, {'!', &x.Negate}} {
+		if v == "" || v[0] != mark.char {
+			continue
+		}
+		*mark.flag = true
+		v = v[1:]
+		if trim {
+			v = trimBlankLeft(v)
+		}
 	}
 	x.Param = v
-	return x, nil
+	return x
+}
+
+func isPathCondition(name string) bool {
+	for _, t := range conditionTypes {
+		if t.name == name {
+			return t.path
+		}
+	}
+	return false
 }

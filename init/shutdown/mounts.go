@@ -1,0 +1,217 @@
+package shutdown
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sysmaster-go/sysmaster/init/proc"
+)
+
+const tableMax = 4 << 20 // bytes of a kernel table that are looked at in one pass
+
+// ParseMounts gives the mount points of /proc/self/mountinfo (proc_pid_mountinfo(5))
+// that a shutdown unmounts, the last mounted first: all but the root and the
+// kernel's own, which hold no data. Lines that are cut off are left out.
+func ParseMounts(table string) []string {
+	var points []string
+	for {
+		line, rest, ok := strings.Cut(table, "\n")
+		if !ok {
+			break
+		}
+		table = rest
+		fields := strings.SplitN(line, " ", 6)
+		if len(fields) < 6 {
+			continue
+		}
+		if point := unescape(fields[4]); !keepMounted(point) {
+			points = append(points, point)
+		}
+	}
+	slices.Reverse(points)
+	return points
+}
+
+func keepMounted(point string) bool {
+	if point == "/" || point == "/run" || !strings.HasPrefix(point, "/") {
+		return true
+	}
+	for _, api := range [...]string{"/proc", "/sys", "/dev"} {
+		if point == api || strings.HasPrefix(point, api+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// ParseSwaps gives the devices and files of /proc/swaps (proc_swaps(5)), the
+// last enabled first.
+func ParseSwaps(table string) []string {
+	var names []string
+	for i, line := range strings.Split(table, "\n") {
+		name, _, ok := strings.Cut(line, " ")
+		if tab := strings.IndexByte(name, '\t'); tab >= 0 {
+			name, ok = name[:tab], true
+		}
+		if i > 0 && ok && strings.HasPrefix(name, "/") {
+			names = append(names, unescape(name))
+		}
+	}
+	slices.Reverse(names)
+	return names
+}
+
+// unescape undoes the kernel's \ooo for blanks and backslashes.
+func unescape(s string) string {
+	if strings.IndexByte(s, '\\') < 0 {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+3 < len(s) {
+			if n, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
+				b.WriteByte(byte(n))
+				i += 3
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+func (r *run) table(path string) string {
+	b, err := proc.Read(path, make([]byte, tableMax))
+	if err != nil && err != unix.ENOENT {
+		r.fail("read "+path, err)
+	}
+	return string(b)
+}
+
+func (r *run) swapoff() {
+	for _, name := range ParseSwaps(r.table("/proc/swaps")) {
+		err := within(r.TotalTimeout, func() error { return swapoff(name) }) // it may have gigabytes to bring back
+		if err != nil {
+			r.fail("turn swap on "+name+" off", err)
+		}
+	}
+}
+
+// unmountAll repeats as long as a pass unmounts something: a mount is busy
+// while another one, a loop device or an image lies on it.
+func (r *run) unmountAll() {
+	deadline := time.Now().Add(r.TotalTimeout)
+	for {
+		progress := false
+		var busy []string
+		var last error
+		for _, point := range ParseMounts(r.table("/proc/self/mountinfo")) {
+			if r.hung[point] || slices.Contains(busy, point) {
+				continue
+			}
+			if time.Now().After(deadline) {
+				r.Say("giving up on unmounting: it took too long")
+				return
+			}
+			if err := r.unmount(point); err != nil {
+				busy, last = append(busy, point), err
+			} else {
+				progress = true
+			}
+		}
+		if !progress {
+			if len(busy) > 0 {
+				r.fail("unmount "+strings.Join(busy[:min(len(busy), 8)], ", "), last)
+			}
+			return
+		}
+	}
+}
+
+// unmount takes one mount away. One that does not answer is detached from the
+// tree instead: its server is dead, and so is what was not written.
+func (r *run) unmount(point string) error {
+	err := within(r.StepTimeout, func() error { return unix.Unmount(point, unix.UMOUNT_NOFOLLOW) })
+	if err != errHung {
+		return err
+	}
+	if r.hung == nil {
+		r.hung = make(map[string]bool)
+	}
+	r.hung[point] = true
+	err = within(r.StepTimeout, func() error {
+		return unix.Unmount(point, unix.UMOUNT_NOFOLLOW|unix.MNT_FORCE|unix.MNT_DETACH)
+	})
+	r.Say(point + " does not answer; detaching it: " + text(err))
+	return nil
+}
+
+// readOnly leaves what cannot be unmounted in a clean state.
+func (r *run) readOnly() {
+	points := append(ParseMounts(r.table("/proc/self/mountinfo")), "/")
+	done := make(map[string]bool)
+	for _, point := range points {
+		if r.hung[point] || done[point] {
+			continue
+		}
+		done[point] = true
+		err := within(r.StepTimeout, func() error {
+			return unix.Mount("", point, "", unix.MS_REMOUNT|unix.MS_RDONLY, "")
+		})
+		if err != nil {
+			r.fail("remount "+point+" read-only", err)
+		}
+	}
+}
+
+// sync writes everything back, and waits as long as there is less to write
+// at each look.
+func (r *run) sync() {
+	done := make(chan struct{})
+	go func() { unix.Sync(); close(done) }()
+	least := r.dirty()
+	for {
+		t := time.NewTimer(2 * r.StepTimeout)
+		select {
+		case <-done:
+			t.Stop()
+			return
+		case <-t.C:
+		}
+		now := r.dirty()
+		if now >= least {
+			r.Say("sync makes no progress; going on")
+			return
+		}
+		least = now
+	}
+}
+
+// dirty is how many KiB wait to be written (proc_meminfo(5)).
+func (r *run) dirty() int { return ParseDirty(r.table("/proc/meminfo")) }
+
+// ParseDirty adds up Dirty and Writeback of /proc/meminfo, in KiB.
+func ParseDirty(table string) int {
+	sum := 0
+	for _, line := range strings.Split(table, "\n") {
+		f := strings.Fields(line)
+		if len(f) < 2 || f[0] != "Dirty:" && f[0] != "Writeback:" {
+			continue
+		}
+		if n, err := strconv.Atoi(f[1]); err == nil {
+			sum += n
+		}
+	}
+	return sum
+}
+
+func text(err error) string {
+	if err == nil {
+		return "done"
+	}
+	return err.Error()
+}

@@ -68,6 +68,16 @@ func Valid(data []byte) error {
 	return Decode(data, func(Field) error { return nil })
 }
 
+// First reads the field at the beginning of data and says how many bytes it takes, for those who would rather have a
+// loop than a function. The error is a *SyntaxError; empty data is one.
+func First(data []byte) (f Field, n int, err error) {
+	f, n, what := parse(data)
+	if what != "" {
+		return Field{}, 0, &SyntaxError{What: what}
+	}
+	return f, n, nil
+}
+
 // parse reads the field at the beginning of b and says how long it is, or what is wrong.
 func parse(b []byte) (f Field, n int, what string) {
 	key, n := uvarint(b)

@@ -1,0 +1,159 @@
+package state
+
+import (
+	"bytes"
+	"hash/crc32"
+	"io"
+
+	"github.com/sysmaster-go/sysmaster/state/record"
+)
+
+// dataFile is an open log or snapshot.
+type dataFile struct {
+	name string
+	hdr  header
+	f    File
+	size int64 // up to here it is ours: behind the last good frame of the log that is written
+}
+
+// window reads a file in pieces: a whole log in memory would be what a recovered core has more than one that never crashed.
+type window struct {
+	f   File
+	buf []byte
+	at  int64 // offset of buf[0]
+}
+
+const windowSize = 256 << 10
+
+// bytes returns n bytes at off, valid until the next call.
+func (w *window) bytes(off int64, n int) ([]byte, error) {
+	if off < w.at || off+int64(n) > w.at+int64(len(w.buf)) {
+		if cap(w.buf) < n || cap(w.buf) > 4*windowSize && n <= windowSize {
+			w.buf = make([]byte, max(n, windowSize))
+		}
+		w.buf = w.buf[:cap(w.buf)]
+		got, err := w.f.ReadAt(w.buf, off)
+		w.at, w.buf = off, w.buf[:got]
+		if got < n {
+			if err == nil || err == io.EOF {
+				err = io.ErrUnexpectedEOF
+			}
+			return nil, err
+		}
+	}
+	return w.buf[off-w.at:][:n], nil
+}
+
+// scanner walks over the frames of a file. Damage does not end it: every record is a key's whole value and the newest
+// wins, so that a frame that is skipped leaves some keys older than they were, while stopping there would leave all
+// keys that old - and forget effects that were done since, which is how a service is started twice. What is
+// missing is known from the sequence numbers and reported, and recovery compares with the kernel anyway.
+type scanner struct {
+	w      window
+	file   *dataFile
+	tab    *crc32.Table
+	seed   uint32
+	report *Report
+}
+
+func (s *scanner) problem(d Damage, off, n int64, err error) {
+	s.report.add(Problem{Damage: d, File: s.file.name, Offset: off, Bytes: n, Err: err})
+}
+
+// frames calls fn with each intact frame and its content, valid during the call; at is the content's offset.
+func (s *scanner) frames(fn func(f frame, content []byte, at int64)) {
+	size := s.file.size
+	for off := int64(dataStart); off < size; {
+		if size-off < frameSize {
+			s.problem(TornTail, off, size-off, nil)
+			return
+		}
+		b, err := s.w.bytes(off, frameSize)
+		if err != nil {
+			s.problem(Unreadable, off, size-off, err)
+			return
+		}
+		f, ok := parseFrame(b, s.seed, s.tab)
+		if !ok {
+			next := s.resync(off + 1)
+			s.problem(BadFrame, off, next-off, nil)
+			off = next
+			continue
+		}
+		end := off + frameSize + int64(f.length)
+		if end > size {
+			s.problem(TornTail, off, size-off, nil)
+			return
+		}
+		s.one(f, off+frameSize, fn)
+		off = end
+	}
+}
+
+func (s *scanner) one(f frame, at int64, fn func(f frame, content []byte, at int64)) {
+	content, err := s.w.bytes(at, f.length)
+	switch {
+	case err != nil:
+		s.problem(Unreadable, at, int64(f.length), err)
+	case crc32.Update(s.seed, s.tab, content) != f.content:
+		s.problem(BadChecksum, at, int64(f.length), nil)
+	default:
+		fn(f, content, at)
+	}
+}
+
+// resync looks for the next frame header at or behind off; it returns the file's end if there is none.
+func (s *scanner) resync(off int64) int64 {
+	magic := []byte{frameMagic & 0xff, frameMagic >> 8}
+	for off+frameSize <= s.file.size {
+		n := min(s.file.size-off, windowSize)
+		b, err := s.w.bytes(off, int(n))
+		if err != nil {
+			return s.file.size
+		}
+		for i := 0; ; i++ {
+			j := bytes.Index(b[i:], magic)
+			if j < 0 {
+				break
+			}
+			i += j
+			if len(b)-i < frameSize {
+				break
+			}
+			if _, ok := parseFrame(b[i:], s.seed, s.tab); ok {
+				return off + int64(i)
+			}
+		}
+		off += n - (frameSize - 1) // a header may lie across the pieces
+	}
+	return s.file.size
+}
+
+// records calls fn for each record in a frame's content: all of them, or, if the content makes no sense, none.
+func (s *scanner) records(content []byte, at int64, fn func(r rawRecord, raw []byte, at int64)) (n int, ok bool) {
+	for pass := range 2 {
+		for off := 0; off < len(content); {
+			f, size, err := record.First(content[off:])
+			if err != nil {
+				return 0, false
+			}
+			off += size
+			if f.Tag != tagRecord {
+				continue // of a later program
+			}
+			raw, err := f.Content()
+			if err != nil {
+				return 0, false
+			}
+			r, good := decodeRecord(raw)
+			if !good {
+				return 0, false
+			}
+			if pass == 1 {
+				fn(r, raw, at+int64(off-len(raw)))
+				n++
+			}
+		}
+	}
+	return n, true
+}

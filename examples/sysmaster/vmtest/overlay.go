@@ -1,0 +1,120 @@
+package vmtest
+
+import (
+	"fmt"
+	"sort"
+
+	"github.com/sysmaster-go/sysmaster/examples/sysmaster/vmtest/image"
+)
+
+// Paths of ours in the guest.
+const (
+	InitPath    = "/usr/lib/sysmaster/sysmaster-init"
+	CorePath    = "/usr/lib/sysmaster/sysmaster-core"
+	CtlPath     = "/usr/bin/sctl"
+	SystemdPath = "/lib/systemd/systemd"
+
+	unitDir      = "/etc/systemd/system/"
+	generatorDir = "/etc/systemd/system-generators/"
+	countDir     = "/var/lib/count/"
+)
+
+// Programs are ours, as the image has them.
+func Programs() []image.Program {
+	return []image.Program{
+		{Package: "./examples/sysmaster/init", Path: InitPath},
+		{Package: "./examples/sysmaster/core", Path: CorePath},
+		{Package: "./examples/sysmaster/exec", Path: "/usr/lib/sysmaster/sysmaster-exec"},
+		{Package: "./examples/sctl", Path: CtlPath},
+	}
+}
+
+// ServerMasks are the units of a Debian server that have no replacement yet, with the reason. They are masked under either init, so
+// that both start the same.
+func ServerMasks() map[string]string {
+	const journal, login, console = "no journal daemon yet", "no login manager yet", "no console log-in in this machine"
+	return map[string]string{
+		"systemd-journald.service":            journal,
+		"systemd-journald.socket":             journal,
+		"systemd-journald-dev-log.socket":     journal,
+		"systemd-journald-audit.socket":       journal,
+		"systemd-journal-flush.service":       journal,
+		"systemd-logind.service":              login,
+		"dbus-org.freedesktop.login1.service": login,
+		"getty@tty1.service":                  console,
+		"getty-static.service":                console,
+		"serial-getty@ttyS0.service":          console,
+		"e2scrub_reap.service":                "asks for protections that are not there yet, and there is no LVM",
+		"systemd-initctl.socket":              "no answer to /dev/initctl yet",
+	}
+}
+
+// trimmedUnits are masked, beside ServerMasks, when boots are measured: what a trimmed systemd leaves out.
+var trimmedUnits = []string{
+	"dev-hugepages.mount", "dev-mqueue.mount", "proc-sys-fs-binfmt_misc.automount", "sys-fs-fuse-connections.mount",
+	"sys-kernel-config.mount", "sys-kernel-debug.mount", "sys-kernel-tracing.mount",
+	"kmod-static-nodes.service", "systemd-modules-load.service", "modprobe@.service", "systemd-remount-fs.service",
+	"systemd-random-seed.service", "systemd-sysctl.service", "systemd-sysusers.service", "systemd-binfmt.service",
+	"systemd-tmpfiles-setup.service", "systemd-tmpfiles-setup-dev.service", "systemd-tmpfiles-clean.timer",
+	"systemd-update-utmp.service", "systemd-update-utmp-runlevel.service", "systemd-user-sessions.service",
+	"systemd-ask-password-console.path", "systemd-ask-password-wall.path", "systemd-firstboot.service", "systemd-pstore.service",
+	"systemd-repart.service", "systemd-machine-id-commit.service", "systemd-pcrphase.service", "systemd-pcrphase-sysinit.service",
+	"apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "fstrim.timer",
+}
+
+// generators are masked wherever units are: a measured systemd must not spend its time on them, and a getty that one of them adds
+// waits for a device that nobody announces.
+var generators = []string{
+	"systemd-cryptsetup-generator", "systemd-debug-generator", "systemd-fstab-generator", "systemd-getty-generator",
+	"systemd-gpt-auto-generator", "systemd-hibernate-resume-generator", "systemd-integritysetup-generator",
+	"systemd-rc-local-generator", "systemd-run-generator", "systemd-system-update-generator", "systemd-sysv-generator",
+	"systemd-veritysetup-generator",
+}
+
+func mask(path string) image.File { return image.File{Path: path, Link: "/dev/null"} }
+
+func text(path, content string) image.File {
+	return image.File{Path: path, Mode: 0o644, Data: []byte(content)}
+}
+
+// maskFiles masks ServerMasks and the generators.
+func maskFiles() []image.File {
+	var files []image.File
+	for unit := range ServerMasks() {
+		files = append(files, mask(unitDir+unit))
+	}
+	sort.Slice(files, func(i, j int) bool { return files[i].Path < files[j].Path })
+	for _, g := range generators {
+		files = append(files, mask(generatorDir+g))
+	}
+	return files
+}
+
+// Counted is how many counting units the server's image has: count@1.service and so on.
+const Counted = 20
+
+// countUnit leaves one mark per run of its start and stop commands. The marks are written by one short append each, so that a run
+// cannot be half counted.
+const countUnit = `[Unit]
+Description=Counts its runs (%i)
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/sh -c 'echo started >> ` + countDir + `%i.start'
+ExecStop=/bin/sh -c 'echo stopped >> ` + countDir + `%i.stop'
+`
+
+// ServerFiles are laid over the Debian root for the machine test: the masks, and oneshot units that count their runs. The first half
+// of those has no order, the second is a chain, so that there is something to be interrupted at any moment of the boot.
+func ServerFiles() []image.File {
+	files := append(maskFiles(), text(unitDir+"count@.service", countUnit), text(countDir+".keep", ""))
+	for i := 1; i <= Counted; i++ {
+		name := fmt.Sprintf("count@%d.service", i)
+		files = append(files, image.File{Path: unitDir + "multi-user.target.wants/" + name, Link: "../count@.service"})
+		if i > Counted/2+1 {
+			files = append(files, text(unitDir+name+".d/order.conf", fmt.Sprintf("[Unit]\nAfter=count@%d.service\n", i-1)))
+		}
+	}
+	return files
+}

@@ -1,0 +1,201 @@
+package unitfile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/sysmaster-go/sysmaster/unit"
+)
+
+// Config says what a Loader loads from.
+type Config struct {
+	// FS is the machine's file system; its paths are absolute ones without the leading slash.
+	// Without fs.ReadLinkFS there are no aliases and masks by link.
+	FS fs.FS
+	// Dirs are the search directories, absolute, the first wins. Nil: DefaultDirs.
+	Dirs []string
+	// Facts answer specifiers.
+	Facts Facts
+	// Types are the kinds that can be loaded, with their keys.
+	Types map[unit.Kind]*unit.Type
+}
+
+// Loader makes Specs from unit files. The directories are indexed at the first Load and
+// after each Reload; files are read at each Load. Not safe for concurrent use.
+type Loader struct {
+	cfg   Config
+	index *index
+}
+
+// NewLoader makes a Loader; it reads nothing yet.
+func NewLoader(cfg Config) *Loader {
+	if cfg.Dirs == nil {
+		cfg.Dirs = DefaultDirs()
+	}
+	return &Loader{cfg: cfg}
+}
+
+// Reload forgets the index: the next Load reads the directories anew. Specs that exist do
+// not change.
+func (l *Loader) Reload() { l.index = nil }
+
+// SetFacts replaces the facts for the Loads to come (the host name changed).
+func (l *Loader) SetFacts(f Facts) { l.cfg.Facts = f }
+
+func (l *Loader) current() *index {
+	if l.index == nil {
+		l.index = newIndex(l.cfg.FS, l.cfg.Dirs, func(k unit.Kind) bool { return l.cfg.Types[k] != nil })
+	}
+	return l.index
+}
+
+// Diags are complaints about search directories as such, so far.
+func (l *Loader) Diags() []unit.Diagnostic { return l.current().trouble }
+
+// Names lists the names that have an entry in the search directories, sorted: files,
+// aliases, templates and masks of the kinds that can be loaded.
+func (l *Loader) Names() []unit.Name { return l.current().names() }
+
+// load is the making of one Spec.
+type load struct {
+	*Loader
+	typ     *unit.Type
+	spec    *unit.Spec
+	scratch any // the configuration that validates
+	scope   scope
+	deps    map[depID]struct{}
+	more    int // diagnostics beyond the bound
+	size    int // bytes of settings kept
+}
+
+// Load makes the Spec of the unit that name stands for. It never fails: what is wrong is in
+// the Spec's Load, LoadError and Diags. Spec.Name is the canonical name, which differs from
+// name when that is an alias; the Spec does not depend on which of its names was asked for.
+func (l *Loader) Load(name unit.Name) (spec *unit.Spec) {
+	ld := &load{Loader: l, spec: &unit.Spec{Name: name}, deps: map[depID]struct{}{}}
+	spec = ld.spec
+	defer func() {
+		// A setter that panics is a bug, but it must cost this unit only.
+		if r := recover(); r != nil {
+			ld.fail(unit.LoadError, unit.Pos{File: spec.FragmentPath}, fmt.Sprintf("internal error: %v", r))
+		}
+		ld.closeDiags()
+	}()
+	switch valid, err := unit.ParseName(string(name)); {
+	case err != nil || valid != name:
+		ld.fail(unit.LoadError, unit.Pos{}, "invalid unit name")
+	case l.cfg.Types[name.Kind()] == nil:
+		ld.fail(unit.LoadError, unit.Pos{}, "unsupported type")
+	case name.IsTemplate():
+		ld.fail(unit.LoadError, unit.Pos{}, "a template cannot be loaded (valid: an instance of it, with a name between @ and the dot)")
+	default:
+		ld.run(name)
+	}
+	return spec
+}
+
+func (ld *load) run(name unit.Name) {
+	x := ld.current()
+	canonical, ok := x.follow(name)
+	switch {
+	case ok:
+	case x.loops(name):
+		e, _, _ := x.find(name)
+		ld.fail(unit.LoadError, unit.Pos{File: e.path}, errLinks.Error())
+		return
+	default:
+		// An alias of nothing is nothing, under its own name.
+		if canonical != name {
+			e, _, _ := x.find(name)
+			ld.warn(unit.Pos{File: e.path}, "", "the link points to "+string(canonical)+", which does not exist")
+		}
+		canonical = name
+	}
+	ld.typ = ld.cfg.Types[canonical.Kind()]
+	s := ld.spec
+	s.Name, s.Aliases = canonical, x.namesOf(canonical)
+	ld.scope = scope{facts: &ld.Loader.cfg.Facts, name: canonical}
+	names := append([]unit.Name{canonical}, s.Aliases...)
+	for _, n := range names {
+		s.Diags = append(s.Diags, x.diags[n]...)
+		if t := n.Template(); t != n {
+			s.Diags = append(s.Diags, x.diags[t]...)
+		}
+	}
+	e, _, _ := x.find(canonical)
+	text, ok := ld.fragment(e)
+	if !ok {
+		return
+	}
+	if ld.typ.NewConfig != nil {
+		ld.scratch = ld.typ.NewConfig()
+	}
+	s.Load = unit.LoadLoaded
+	if e.path != "" && !ld.apply(e.path, text, false) {
+		return
+	}
+	ld.dropIns(names)
+	ld.addLinks(names, ".wants", unit.Wants)
+	ld.addLinks(names, ".requires", unit.Requires)
+}
+
+// fragment reads the unit's main file. It is false when that decides the load state.
+func (ld *load) fragment(e entry) (text string, ok bool) {
+	s := ld.spec
+	switch {
+	case e.bad != "":
+		s.FragmentPath = e.path
+		ld.fail(e.bad, unit.Pos{File: e.path}, e.text)
+		return "", false
+	case e.path == "" || e.isAlias():
+		if ld.typ.NoFile {
+			return "", true
+		}
+		s.Load, s.LoadError = unit.LoadNotFound, "unit "+string(s.Name)+" not found"
+		return "", false
+	}
+	s.FragmentPath = e.path
+	ld.scope.fragment = e.real
+	if ld.index.tree.masks(e.real) {
+		s.Load, s.LoadError = unit.LoadMasked, "unit "+string(s.Name)+" is masked"
+		return "", false
+	}
+	text, err := ld.index.tree.read(e.real, FileMax)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		ld.fail(unit.LoadNotFound, unit.Pos{File: e.path}, "the file is gone")
+	case err != nil:
+		ld.fail(unit.LoadError, unit.Pos{File: e.path}, "cannot read the file: "+err.Error())
+	}
+	return text, err == nil
+}
+
+// dropIns applies the unit's drop-ins. What is wrong with one costs that file, or its rest.
+func (ld *load) dropIns(names []unit.Name) {
+	for _, f := range ld.index.collect(names, ".d", isDropIn) {
+		real, err := ld.index.tree.resolve(f.path)
+		if (err == nil || real == devNull) && ld.index.tree.masks(real) {
+			continue
+		}
+		var text string
+		if err == nil {
+			text, err = ld.index.tree.read(real, FileMax)
+		}
+		if err != nil {
+			ld.warn(unit.Pos{File: f.path}, "", "cannot read the drop-in: "+err.Error())
+			continue
+		}
+		ld.spec.DropIns = append(ld.spec.DropIns, f.path)
+		ld.apply(f.path, text, true)
+	}
+}
+
+// fail decides the load state.
+func (ld *load) fail(state unit.LoadState, pos unit.Pos, text string) {
+	ld.spec.Load, ld.spec.LoadError = state, text
+	if pos != (unit.Pos{}) {
+		ld.spec.LoadError = pos.String() + ": " + text
+	}
+	ld.diag(unit.Error, pos, "", text)
+}

@@ -1,0 +1,213 @@
+package pid1
+
+import (
+	"io"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sysmaster-go/sysmaster/state/fdstore"
+)
+
+const (
+	resultsMax    = 256   // answers to Put and Drop that wait for room
+	badMax        = 1000  // packets that a core may send wrong before it counts as broken
+	drainMax      = 65536 // packets of a dead core; more cannot lie in a socket
+	registeredErr = unix.ENOSPC
+)
+
+// receive handles what the core sent, but not more than the answers have room
+// for, and not so much that others wait.
+func (k *keeper) receive(now time.Time) {
+	for range 256 {
+		if k.core.conn == nil || len(k.core.results) >= resultsMax {
+			return
+		}
+		if !k.receiveOne(now) {
+			return
+		}
+	}
+	k.again = true
+}
+
+// drain takes the last words of a dead core: what it sent counts, nobody answers.
+func (k *keeper) drain(now time.Time) {
+	for range drainMax {
+		k.core.results = k.core.results[:0]
+		if k.core.conn == nil || !k.receiveOne(now) {
+			return
+		}
+	}
+}
+
+func (k *keeper) receiveOne(now time.Time) bool {
+	m, err := k.core.conn.Receive()
+	switch {
+	case err == nil && m.Kind.FromCore():
+		k.handle(now, m)
+	case err == fdstore.ErrAgain:
+		return false
+	case err == io.EOF:
+		k.closeChannel() // if it lives on without it, the watch for hangs ends that
+		return false
+	default:
+		if m.FD >= 0 {
+			release(m.FD)
+		}
+		if err == nil {
+			err = fdstore.ErrMalformed // our own kinds, from the core
+		}
+		k.bad(now, err)
+	}
+	return true
+}
+
+// bad notes a packet that cannot be understood. Each is dropped for itself; a
+// core that sends nothing else is treated like one that hangs.
+func (k *keeper) bad(now time.Time, err error) {
+	c := &k.core
+	if c.bad++; c.bad == 1 {
+		k.tell(Event{Kind: EventBadMessage, Err: err})
+	}
+	if c.bad == badMax && c.killAt.IsZero() {
+		k.abort(now)
+	}
+}
+
+func (k *keeper) handle(now time.Time, m fdstore.Message) {
+	c := &k.core
+	switch m.Kind {
+	case fdstore.KindHello:
+		if c.hello {
+			k.bad(now, fdstore.ErrMalformed)
+			return
+		}
+		c.hello, c.version = true, min(m.Version, fdstore.Version)
+		c.unsent = k.store.keys()
+	case fdstore.KindAlive:
+		c.lastTurn, c.busy = now, m.Busy
+		if !c.turned {
+			c.turned = true
+			k.tell(Event{Kind: EventCoreReady, PID: c.pid, Generation: k.generation})
+		}
+	case fdstore.KindPut:
+		k.answer(m, k.store.put(m.Key, m.FD))
+	case fdstore.KindDrop:
+		k.answer(m, k.store.drop(m.Key))
+	case fdstore.KindDropPrefix:
+		k.answer(m, k.store.dropPrefix(m.Key))
+	case fdstore.KindRegister:
+		k.register(m.PID, m.Start)
+	case fdstore.KindUnregister:
+		if start, ok := k.registered[m.PID]; ok && sameStart(start, m.Start) {
+			delete(k.registered, m.PID)
+		}
+	case fdstore.KindAckExit:
+		k.exits.ack(m.ID)
+	case fdstore.KindAckSignal:
+		k.signalTaken(now, m.ID)
+	case fdstore.KindShutdown:
+		k.endWith(m.Shutdown, "the core asks for it")
+	}
+}
+
+func (k *keeper) answer(m fdstore.Message, errno syscall.Errno) {
+	k.core.results = append(k.core.results, fdstore.Message{Kind: fdstore.KindPutResult, Seq: m.Seq, Errno: errno})
+	e := Event{Kind: EventStore, Text: m.Key}
+	if errno != 0 {
+		e.Err = errno
+	}
+	k.tell(e)
+}
+
+func (k *keeper) register(pid int, start uint64) {
+	if k.exits.want(pid, start) {
+		return // it is dead already; here is the exit
+	}
+	if _, known := k.registered[pid]; !known && len(k.registered) >= k.cfg.MaxRegistered {
+		k.tell(Event{Kind: EventRegistration, PID: pid, Err: registeredErr})
+		return
+	}
+	k.registered[pid] = start
+}
+
+// send sends what the core does not know yet, as far as it takes it. Nothing
+// is queued for it but results: all else is state, looked up when there is room.
+func (k *keeper) send(now time.Time) {
+	c := &k.core
+	progress := false
+	for c.conn != nil && c.hello {
+		m, sent := k.nextMessage(now)
+		if sent == nil {
+			c.blocked, c.stuck = false, false
+			return
+		}
+		switch err := c.conn.Send(m); err {
+		case nil:
+			sent()
+			progress = true
+		case fdstore.ErrAgain:
+			// Writable and yet refused: a limit of the kernel that poll does not show.
+			c.stuck = c.blocked && !progress
+			c.blocked = true
+			return
+		case io.EOF:
+			k.closeChannel()
+			return
+		default:
+			k.tell(Event{Kind: EventBadMessage, Err: err})
+			sent() // it will not do better a second time
+		}
+	}
+}
+
+// nextMessage gives the next message and what to note once it is sent.
+func (k *keeper) nextMessage(now time.Time) (fdstore.Message, func()) {
+	c := &k.core
+	if !c.welcomed {
+		return fdstore.Message{Kind: fdstore.KindWelcome, Welcome: k.welcome()}, func() { c.welcomed = true }
+	}
+	for ; len(c.unsent) > 0; c.unsent = c.unsent[1:] {
+		if fd, ok := k.store.fds[c.unsent[0]]; ok {
+			return fdstore.Message{Kind: fdstore.KindStored, Key: c.unsent[0], FD: fd}, func() {
+				c.unsent = c.unsent[1:]
+				c.stored++
+			}
+		}
+	}
+	if !c.storedEnd {
+		return fdstore.Message{Kind: fdstore.KindStoredEnd, Count: c.stored}, func() { c.storedEnd = true }
+	}
+	if len(c.results) > 0 {
+		return c.results[0], func() { c.results = c.results[:copy(c.results, c.results[1:])] }
+	}
+	for n := 1; n <= signalMax; n++ {
+		if p := &k.pending[n]; p.id != 0 && !p.sent {
+			return fdstore.Message{Kind: fdstore.KindSignal, ID: p.id, Signal: n}, func() { p.sent = true; k.lastSent = now }
+		}
+	}
+	if r := k.exits.next(); r != nil {
+		return fdstore.Message{Kind: fdstore.KindExit, Exit: r.exit}, func() { k.exits.markSent(r); k.lastSent = now }
+	}
+	return fdstore.Message{}, nil
+}
+
+func (k *keeper) welcome() fdstore.Welcome {
+	w := fdstore.Welcome{
+		Version: k.core.version, Generation: k.generation, Cause: k.lastCause,
+		Code: k.lastExit.Code, Status: k.lastExit.Status, Lost: k.lost,
+		Idle: k.cfg.HangIdle, Busy: k.cfg.HangBusy,
+	}
+	if w.Idle < 0 {
+		w.Idle, w.Busy = 0, 0
+	}
+	return w
+}
+
+func (k *keeper) closeChannel() {
+	if k.core.conn != nil {
+		release(k.core.conn.FD())
+		k.core.conn = nil
+	}
+}

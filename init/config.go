@@ -1,0 +1,89 @@
+package pid1
+
+import (
+	"io"
+	"os"
+	"time"
+
+	"github.com/sysmaster-go/sysmaster/init/apifs"
+	"github.com/sysmaster-go/sysmaster/init/bootenv"
+	"github.com/sysmaster-go/sysmaster/init/shutdown"
+)
+
+// Command is a program that init starts. A nil Env is init's own environment.
+type Command struct {
+	Path string   // must be on a local file system: exec of a hung one blocks init
+	Args []string // without the program's name
+	Env  []string
+}
+
+// Config is what an assembly decides. The zero value of a field means the
+// default in brackets.
+type Config struct {
+	Core      Command
+	Rescue    []Command // tried in order on the console when the core cannot be kept alive
+	Subreaper bool      // a keeper that need not be PID 1: adopts orphans, mounts nothing, ends by returning
+
+	Signals *Signals       // from AcceptSignals, called first in main [Run calls it]
+	World   *bootenv.World // [detected]
+	APIFS   []apifs.Action // [apifs.Default]; empty, not nil: none
+	Console io.Writer      // messages; must not block [/dev/console on a machine, else stderr]
+	Observe func(Event)    // told everything, from the loop: must return quickly. May be nil
+
+	MaxFDs        int // descriptors kept [4096]
+	MaxExits      int // exits kept until acknowledged [4096]
+	MaxZombies    int // exits left to the kernel when MaxExits are kept; beyond, they are lost and counted [4096]
+	MaxRegistered int // processes the core may register [65536]
+
+	HelloTimeout time.Duration // from start to the first turn [60 s]
+	HangIdle     time.Duration // longest distance of two turns [60 s]; negative: not watched
+	HangBusy     time.Duration // the same while busy or something is unacknowledged [15 s]
+	AbortGrace   time.Duration // from SIGABRT, for the dump, to SIGKILL [5 s]
+	TakeTimeout  time.Duration // for the core to take a shutdown signal; then init does it [10 s]
+	EndTimeout   time.Duration // for the core to carry it out [30 min, as systemd's reboot.target]
+	Retry        Retry
+	Shutdown     shutdown.Config // Scope, Say and WakeFD are set by Run
+}
+
+func orElse[T int | time.Duration](field *T, standard T) {
+	if *field == 0 {
+		*field = standard
+	}
+}
+
+func (c Config) withDefaults() Config {
+	orElse(&c.MaxFDs, 4096)
+	orElse(&c.MaxExits, 4096)
+	orElse(&c.MaxZombies, 4096)
+	orElse(&c.MaxRegistered, 65536)
+	orElse(&c.HelloTimeout, time.Minute)
+	orElse(&c.HangIdle, time.Minute)
+	orElse(&c.HangBusy, 15*time.Second)
+	orElse(&c.AbortGrace, 5*time.Second)
+	orElse(&c.TakeTimeout, 10*time.Second)
+	orElse(&c.EndTimeout, 30*time.Minute)
+	orElse(&c.Retry.Deaths, 5)
+	orElse(&c.Retry.Window, time.Minute)
+	orElse(&c.Retry.Delay, 100*time.Millisecond)
+	orElse(&c.Retry.MaxDelay, 5*time.Second)
+	orElse(&c.Retry.Rest, 30*time.Second)
+	if c.Signals == nil {
+		c.Signals = AcceptSignals()
+	}
+	if c.World == nil {
+		w := bootenv.Detect(os.Getenv)
+		c.World = &w
+	}
+	if c.APIFS == nil && !c.Subreaper {
+		c.APIFS = apifs.Default(*c.World)
+	}
+	switch {
+	case c.Subreaper:
+		c.Shutdown.Scope = shutdown.Keeper
+	case c.World.Machine():
+		c.Shutdown.Scope = shutdown.Machine
+	default:
+		c.Shutdown.Scope = shutdown.Container
+	}
+	return c
+}

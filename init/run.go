@@ -1,0 +1,225 @@
+package pid1
+
+import (
+	"io"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sysmaster-go/sysmaster/init/apifs"
+	"github.com/sysmaster-go/sysmaster/init/shutdown"
+	"github.com/sysmaster-go/sysmaster/state/fdstore"
+)
+
+// keeper is PID 1's state. One goroutine owns it.
+type keeper struct {
+	cfg     Config
+	console io.Writer
+	self    int
+	buf     []byte // for /proc
+	again   bool   // the turn left work behind: do not wait
+
+	core       coreState
+	generation uint64
+	lastCause  fdstore.Cause
+	lastExit   fdstore.Exit
+	history    history
+	startAt    time.Time
+	rescue     rescueState
+
+	store      store
+	exits      *exitLog
+	registered map[int]uint64 // pid to start time
+	lastCgroup string
+	lost       uint64
+	full       bool
+	surplus    int // zombies beyond MaxZombies
+	nextCount  time.Time
+	lastSent   time.Time // of an exit or signal
+
+	pending    [signalMax + 1]pendingSignal
+	signalID   uint64
+	bursts     int
+	burstStart time.Time
+	intent     fdstore.Shutdown // what the core took upon itself
+	intentDue  time.Time
+	end        fdstore.Shutdown
+}
+
+// Run is PID 1. On a machine it does not return. In a container, and as a
+// keeper, it returns the exit code for main to give to os.Exit. The caller
+// must not wait for children, and must not handle signals.
+func Run(cfg Config) int {
+	k := newKeeper(cfg.withDefaults())
+	k.settle()
+	for k.end.Verb == fdstore.VerbNone {
+		k.guardedTurn()
+	}
+	sd := k.cfg.Shutdown
+	sd.Say = func(text string) { k.tell(Event{Kind: EventShutdown, Text: text}) }
+	sd.WakeFD = max(k.cfg.Signals.wake, 0)
+	code := shutdown.Run(sd, k.end)
+	k.closeChannel()
+	return code
+}
+
+func newKeeper(cfg Config) *keeper {
+	k := &keeper{
+		cfg: cfg, console: cfg.Console, self: os.Getpid(), buf: make([]byte, 4096),
+		store:      store{fds: make(map[string]int), max: cfg.MaxFDs},
+		exits:      newExitLog(cfg.MaxExits),
+		registered: make(map[int]uint64),
+	}
+	k.core.results = make([]fdstore.Message, 0, resultsMax)
+	if k.console == nil {
+		k.console = console(2)
+	}
+	return k
+}
+
+// settle makes the process what PID 1 has to be, and mounts what it needs.
+// None of it stops the boot: a core on half a machine can still offer a shell.
+func (k *keeper) settle() {
+	runtime.LockOSThread()
+	// One processor: there is one loop, and each P costs memory and threads.
+	// The heap is some 100 KiB, so that the default of collecting at 4 MiB would
+	// let garbage grow to forty times of what lives: 4*25/100 is 1 MiB. The
+	// records are allocated once; only paths and messages become garbage.
+	runtime.GOMAXPROCS(1)
+	debug.SetGCPercent(25)
+	park(4)
+	if k.cfg.Subreaper {
+		k.must("become subreaper", unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+	} else {
+		k.settlePID1()
+	}
+	k.must("raise the limit of descriptors", raiseNOFILE(uint64(k.cfg.MaxFDs)+256))
+}
+
+func (k *keeper) settlePID1() {
+	unix.Umask(0)
+	k.must("change to /", unix.Chdir("/"))
+	if _, err := unix.Setsid(); err != unix.EPERM { // EPERM: it leads one already
+		k.must("begin a session", err)
+	}
+	apifs.Do(k.cfg.APIFS, k.tellAction)
+	machine := k.cfg.World.Machine()
+	k.must("set up the console", openConsole(machine))
+	if machine {
+		k.must("redirect ctrl-alt-del", unix.Reboot(unix.LINUX_REBOOT_CMD_CAD_OFF)) // it becomes SIGINT
+	}
+}
+
+func (k *keeper) tellAction(a apifs.Action, o apifs.Outcome, err error) {
+	switch o {
+	case apifs.Forbidden:
+		k.tell(Event{Kind: EventSetup, Text: "not allowed here: " + a.String(), Err: err})
+	case apifs.Failed:
+		k.tell(Event{Kind: EventSetup, Text: "cannot " + a.String(), Err: err})
+	}
+}
+
+func (k *keeper) must(what string, err error) {
+	if err != nil {
+		k.tell(Event{Kind: EventSetup, Text: "cannot " + what, Err: err})
+	}
+}
+
+// guardedTurn survives a bug of our own: PID 1 that dies takes all with it.
+func (k *keeper) guardedTurn() {
+	defer func() {
+		if p := recover(); p != nil {
+			text := "internal error"
+			if err, ok := p.(error); ok {
+				text += ": " + err.Error()
+			}
+			k.tell(Event{Kind: EventInternal, Text: text + "; going on"})
+			time.Sleep(time.Second) // it may come again at once
+		}
+	}()
+	k.turn(time.Now())
+	k.wait()
+}
+
+// turn does all that is to be done now. Every part looks at the state, not at
+// what woke us, so that no lost or merged wake-up matters.
+func (k *keeper) turn(now time.Time) {
+	k.again = false
+	k.takeSignals(now)
+	k.receive(now)
+	k.reap(now)
+	k.overdue(now)
+	if k.end.Verb != fdstore.VerbNone {
+		return
+	}
+	k.supervise(now)
+	k.send(now)
+}
+
+// wait sleeps until a signal, a message, room for one, or the next deadline.
+func (k *keeper) wait() {
+	if k.again || k.end.Verb != fdstore.VerbNone {
+		return
+	}
+	fds := [2]unix.PollFd{{Fd: int32(k.cfg.Signals.wake), Events: unix.POLLIN}, {Fd: -1}}
+	if c := &k.core; c.conn != nil {
+		fds[1].Fd = int32(c.conn.FD())
+		if len(c.results) < resultsMax {
+			fds[1].Events |= unix.POLLIN
+		}
+		if c.blocked && !c.stuck {
+			fds[1].Events |= unix.POLLOUT
+		}
+	}
+	timeout := k.timeout(time.Now())
+	if _, err := unix.Poll(fds[:], int(timeout/time.Millisecond)); err != nil && err != unix.EINTR {
+		k.tell(Event{Kind: EventInternal, Text: "cannot wait", Err: err})
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// timeout is how long nothing is due, rounded up to milliseconds.
+func (k *keeper) timeout(now time.Time) time.Duration {
+	d := time.Hour
+	until := func(t time.Time) { d = min(d, t.Sub(now)) }
+	switch c := &k.core; {
+	case c.pid == 0 && !k.rescue.active:
+		until(k.startAt)
+	case c.pid != 0 && !c.killAt.IsZero():
+		until(c.killAt)
+	case c.pid != 0 && k.cfg.HangIdle >= 0:
+		until(k.hangAt())
+	}
+	for n := range k.pending {
+		if p := &k.pending[n]; p.id != 0 && p.verb != fdstore.VerbNone {
+			until(p.due)
+		}
+	}
+	if k.intent.Verb != fdstore.VerbNone {
+		until(k.intentDue)
+	}
+	if k.full {
+		until(k.nextCount)
+	}
+	if k.core.stuck {
+		until(now.Add(20 * time.Millisecond))
+	}
+	if k.cfg.Signals.wake < 0 { // no eventfd could be made: look by ourselves
+		until(now.Add(50 * time.Millisecond))
+	}
+	return max(d, 0) + time.Millisecond - 1
+}
+
+// tell hands an event to the observer and, if it concerns everybody, the console.
+func (k *keeper) tell(e Event) {
+	if k.cfg.Observe != nil {
+		k.cfg.Observe(e)
+	}
+	if e.onConsole() {
+		// A console that takes nothing must not stop PID 1; there is nowhere else to say so.
+		_, _ = io.WriteString(k.console, "sysmaster-init: "+e.String()+"\n")
+	}
+}

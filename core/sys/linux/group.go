@@ -1,0 +1,201 @@
+package linux
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sysmaster-go/sysmaster/core/sys"
+	"github.com/sysmaster-go/sysmaster/unit"
+)
+
+// group is a unit's control group, watched.
+type group struct {
+	unit unit.Name
+	oom  uint64 // memory.events' count that has been told
+}
+
+// startGroups makes the watcher's descriptor part of the loop.
+func (w *World) startGroups() error {
+	if w.watcher == nil {
+		return nil
+	}
+	_, err := w.poll.add(w.watcher.FD(), unix.EPOLLIN, func(uint32) {
+		if err := w.watcher.Read(w.groupChanged); err != nil {
+			w.note("", "watch control groups", err)
+		}
+	})
+	return err
+}
+
+// watchGroup watches the unit's group. With tell, one that is found empty is told at once:
+// the core was away when it emptied.
+func (w *World) watchGroup(in sys.Intent, tell bool) error {
+	if w.watcher == nil || in.CGroup == "" || !w.cfg.CGroup.Exists(in.CGroup) {
+		if tell && w.watcher == nil {
+			w.countDown(in.Unit)
+		}
+		return nil
+	}
+	if g := w.groups[in.CGroup]; g != nil {
+		g.unit = in.Unit
+		return nil
+	}
+	if err := w.watcher.Add(in.CGroup); err != nil {
+		return err
+	}
+	oom, err := w.cfg.CGroup.OOMKills(in.CGroup)
+	if err != nil {
+		return err
+	}
+	w.groups[in.CGroup] = &group{in.Unit, oom}
+	if tell {
+		w.groupChanged(in.CGroup)
+	}
+	return nil
+}
+
+// groupChanged looks at what has become of a group.
+func (w *World) groupChanged(path string) {
+	g := w.groups[path]
+	if g == nil {
+		return
+	}
+	if oom, err := w.cfg.CGroup.OOMKills(path); err != nil {
+		w.note(g.unit, "watch control group", err)
+	} else if oom > g.oom {
+		g.oom = oom
+		w.inputs.push(sys.Input{Unit: g.unit, CGroup: path, Body: unit.OOM{}}, nil)
+	}
+	populated, err := w.cfg.CGroup.Populated(path)
+	if err != nil {
+		w.note(g.unit, "watch control group", err)
+		return
+	}
+	if !populated {
+		w.inputs.push(sys.Input{Unit: g.unit, CGroup: path, Body: unit.CgroupEmpty{}}, nil)
+	}
+}
+
+func (w *World) removeCGroup(in sys.Intent) error {
+	delete(w.tracks, in.Unit)
+	if w.cfg.CGroup == nil || in.CGroup == "" {
+		return nil
+	}
+	if err := w.cfg.CGroup.Remove(in.CGroup); err != nil {
+		return err
+	}
+	w.watcher.Remove(in.CGroup)
+	delete(w.groups, in.CGroup)
+	return nil
+}
+
+// track stands in for a control group where there are none: the processes whose
+// environment names the unit's invocation. One that clears its environment is lost.
+type track struct {
+	id    [16]byte
+	hints map[unit.Proc]bool // followed for a new count only
+}
+
+// learn remembers the unit's invocation.
+func (w *World) learn(in sys.Intent) {
+	if w.cfg.CGroup != nil || in.Invocation == [16]byte{} {
+		return
+	}
+	if t := w.tracks[in.Unit]; t == nil || t.id != in.Invocation {
+		w.tracks[in.Unit] = &track{id: in.Invocation, hints: make(map[unit.Proc]bool)}
+	}
+}
+
+// unitByInvocation is the unit of a process that is not followed.
+func (w *World) unitByInvocation(pid int) unit.Name {
+	v, ok := environ(pid, "INVOCATION_ID")
+	if !ok || v[0] == "" {
+		return ""
+	}
+	for u, t := range w.tracks {
+		if hex.EncodeToString(t.id[:]) == v[0] {
+			return u
+		}
+	}
+	return ""
+}
+
+// eachOfInvocation calls f with each live process of an invocation.
+func (w *World) eachOfInvocation(id [16]byte, f func(unit.Proc)) error {
+	if id == [16]byte{} {
+		return nil
+	}
+	text := hex.EncodeToString(id[:])
+	err := allPIDs(func(pid int) {
+		v, ok := environ(pid, "INVOCATION_ID")
+		if !ok || v[0] != text {
+			return
+		}
+		if s, err := readStat(pid); err == nil && !s.dead() {
+			f(unit.Proc{PID: pid, Start: s.Start})
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("cannot list processes: %w", err)
+	}
+	return nil
+}
+
+// countDown, without control groups, looks whether the unit has processes left: CgroupEmpty
+// if not, else the next exit of one of them asks again.
+func (w *World) countDown(u unit.Name) {
+	t := w.tracks[u]
+	if t == nil {
+		return
+	}
+	any := false
+	for range 2 { // twice, for one that was forked behind the first look
+		err := w.eachOfInvocation(t.id, func(p unit.Proc) {
+			any = true
+			w.hint(u, t, p)
+		})
+		if err != nil {
+			w.note(u, "count processes", err)
+			return
+		}
+		if any {
+			return
+		}
+	}
+	w.inputs.push(sys.Input{Unit: u, Body: unit.CgroupEmpty{}}, nil)
+}
+
+// hint has the end of one more process noticed.
+func (w *World) hint(u unit.Name, t *track, p unit.Proc) {
+	if t.hints[p] || w.followed[p.PID] != nil {
+		return
+	}
+	fd := openProc(p)
+	if fd < 0 {
+		return
+	}
+	var token uint64
+	token, err := w.poll.add(fd, unix.EPOLLIN|unix.EPOLLONESHOT, func(uint32) {
+		w.poll.remove(token, fd)
+		closeFD(fd)
+		delete(t.hints, p)
+		if w.tracks[u] == t {
+			w.countDown(u)
+		}
+	})
+	if err != nil {
+		closeFD(fd)
+		w.note(u, "count processes", err)
+		return
+	}
+	t.hints[p] = true
+}
+
+// inGroup reports whether path is the group or below it.
+func inGroup(path, group string) bool {
+	rest, ok := strings.CutPrefix(path, group)
+	return ok && (rest == "" || rest[0] == '/')
+}

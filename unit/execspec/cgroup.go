@@ -32,11 +32,22 @@ type CGroupContext struct {
 	MemorySwapMax        Amount
 	TasksMax             Amount
 	IOWeight             uint64 // 0: not set
-	OOMGroup             bool   // OOMPolicy=kill, set by the type
+	OOMPolicy            OOMPolicy
 
 	// Refused are the settings that protect and are not implemented.
 	Refused []Refusal
 }
+
+// OOMPolicy says what follows when the kernel's OOM killer took a process (man
+// systemd.service(5), OOMPolicy=).
+type OOMPolicy uint8
+
+const (
+	OOMDefault  OOMPolicy = iota // OOMStop, OOMContinue where the unit delegates
+	OOMContinue                  // it is logged
+	OOMStop                      // the unit is stopped
+	OOMKill                      // the kernel kills all of the group
+)
 
 // CPUWeightIdle is CPUWeight=idle.
 const CPUWeightIdle = math.MaxUint64
@@ -67,7 +78,12 @@ func NewCGroupContext() CGroupContext {
 
 // CGroupKeys are the settings of systemd.resource-control(5) for one section, bound to *CGroupContext.
 func CGroupKeys(section string) []unit.Key {
-	return slices.Concat(cgroupActing(section), cgroupLegacy(section), cgroupProtective(section), cgroupInert(section))
+	keys := slices.Concat(cgroupActing(section), cgroupLegacy(section), cgroupProtective(section), cgroupInert(section))
+	if section == "Service" || section == "Scope" {
+		keys = append(keys, wordKey(section, "OOMPolicy", "stop", "What follows when the OOM killer took a process.",
+			[]string{"", "continue", "stop", "kill"}, func(c *CGroupContext, n int) { c.OOMPolicy = OOMPolicy(n) }))
+	}
+	return keys
 }
 
 func cgroupActing(section string) []unit.Key {

@@ -55,7 +55,7 @@ func (c *CGroupContext) Files(m Capacity) []CGroupFile {
 			add("memory", a.name, amountText(a.amount.Resolve(m.Memory)), a.protects)
 		}
 	}
-	if c.OOMGroup {
+	if c.OOMPolicy == OOMKill {
 		add("memory", "memory.oom.group", "1", false)
 	}
 	if c.TasksMax.Set {

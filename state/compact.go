@@ -44,6 +44,7 @@ const (
 	readCost  = 512      // and for reading a record
 	callCost  = 8 << 10  // and for a step that is a system call or two
 	backoffBy = 256 << 10
+	readTries = 3
 )
 
 // Maintain is described at Store.
@@ -77,6 +78,9 @@ func (l *Log) whole() error {
 	}
 	if err := l.writable(); err != nil {
 		return err
+	}
+	if l.compaction != nil {
+		return nil // it removes files itself
 	}
 	l.patrol = (l.patrol + 1) % len(l.files)
 	ok, err := l.fs.Exists(l.files[l.patrol].name)
@@ -217,7 +221,9 @@ func (l *Log) copySome(c *compaction, budget int) (left int, err error) {
 			continue
 		}
 		budget -= readCost + int(s.n)
-		l.copyRecord(c, s)
+		if err := l.copyRecord(c, s); err != nil {
+			return 0, err
+		}
 	}
 	if len(l.locs) > 0 {
 		if err := l.writePart(c, framePart); err != nil {
@@ -231,17 +237,22 @@ func (l *Log) copySome(c *compaction, budget int) (left int, err error) {
 }
 
 // copyRecord appends a record to the part, or forgets it if it cannot be read any more: copying damage with a new
-// checksum would hide it.
-func (l *Log) copyRecord(c *compaction, s *slot) {
+// checksum would hide it. A read error may pass: only the last of a few compactions gives the record up.
+func (l *Log) copyRecord(c *compaction, s *slot) error {
 	raw, p := l.read(s)
+	if p != nil && p.Damage == Unreadable && l.unread < readTries {
+		l.unread++
+		return commitError("read", p.File, p.Err)
+	}
 	if p != nil {
 		l.lost = append(l.lost, s.key)
 		l.index.remove(s.key)
-		return
+		return nil
 	}
 	encodeRaw(&l.enc, raw)
 	l.note(s.key, false, len(raw))
 	s.next = c.out.size + int64(l.locs[len(l.locs)-1].off)
+	return nil
 }
 
 func (l *Log) beginSnapshot(c *compaction) error {
@@ -353,6 +364,6 @@ func (l *Log) removeOne(c *compaction) error {
 		return f.f.Close()
 	}
 	l.compaction = nil
-	l.backoff = 0
+	l.backoff, l.unread = 0, 0
 	return nil
 }

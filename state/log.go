@@ -42,6 +42,7 @@ type Log struct {
 	rebuild    bool  // the directory was lost: compact whatever the sizes are
 	backoff    int64 // no compaction before the logs have this size
 	patrol     int
+	unread     int // compactions that a read error ended
 
 	enc  record.Encoder
 	locs []location // of the records in enc

@@ -162,9 +162,6 @@ func TestRealDirectory(t *testing.T) {
 		if !rep.Clean() {
 			t.Fatalf("round %d: %v", round, rep.Problems)
 		}
-		if _, _, err := state.Open(cfg); err != nil && !errors.Is(err, state.ErrLocked) {
-			t.Fatalf("second Open = %v", err)
-		}
 		for _, recs := range scenario(uint64(round), 30) {
 			commit(t, l, recs...)
 			m = m.apply(recs)

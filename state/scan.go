@@ -33,6 +33,9 @@ func (w *window) bytes(off int64, n int) ([]byte, error) {
 		}
 		w.buf = w.buf[:cap(w.buf)]
 		got, err := w.f.ReadAt(w.buf, off)
+		if err != nil && err != io.EOF {
+			got, err = w.f.ReadAt(w.buf, off) // once more: what is not read now is lost
+		}
 		w.at, w.buf = off, w.buf[:got]
 		if got < n {
 			if err == nil || err == io.EOF {

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sysmaster-go/sysmaster/examples/sysmaster/vmtest"
 )
 
 // clientCases use each verb of a control client, sctl and systemctl alike.
@@ -127,10 +129,14 @@ func clientListJobs(t *testing.T, g *guest) {
 	require.NotContains(t, g.do(t, "list-jobs", "--no-legend"), "long.service")
 }
 
-// clientIsolate goes to a target of fewer units and back. multi-user.target's services with "ignore on isolate" do not exist here.
+// clientIsolate goes to a target of fewer units and back. The counting units are among the few: they shall run once in a boot.
 func clientIsolate(t *testing.T, g *guest) {
+	few := "basic.target ssh.service"
+	for i := 1; i <= vmtest.Counted; i++ {
+		few += fmt.Sprintf(" count@%d.service", i)
+	}
 	r, err := g.Run(limit(t, stepLimit), "sh", "-c", "mkdir -p /run/systemd/system && printf '%s' \"$1\" > /run/systemd/system/few.target",
-		"sh", "[Unit]\nRequires=basic.target ssh.service\nAfter=basic.target ssh.service\nAllowIsolate=yes\n")
+		"sh", fmt.Sprintf("[Unit]\nRequires=%s\nAfter=%s\nAllowIsolate=yes\n", few, few))
 	require.NoError(t, err)
 	require.Zero(t, r.Exit, r.Stderr)
 	old := g.mainPID(t, "ssh.service")

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 )
 
@@ -62,17 +63,31 @@ func (c *Console) Text() string {
 	return string(c.text)
 }
 
-// Tail is at most the last n bytes, from the beginning of a line where there is one.
+// Tail is at most the last n bytes without terminal control sequences, from the beginning of a line where there is one.
 func (c *Console) Tail(n int) string {
-	text := c.Text()
+	text := plain(c.Text())
 	if len(text) <= n {
 		return text
 	}
 	text = text[len(text)-n:]
-	if i := bytes.IndexByte([]byte(text), '\n'); i >= 0 {
+	if i := strings.IndexByte(text, '\n'); i >= 0 {
 		text = text[i+1:]
 	}
 	return text
+}
+
+// plain removes ECMA-48 control sequences (ESC [ parameters final-byte) and carriage returns.
+func plain(text string) string {
+	var b strings.Builder
+	for {
+		before, after, found := strings.Cut(text, "\x1b[")
+		b.WriteString(strings.ReplaceAll(before, "\r", ""))
+		if !found {
+			return b.String()
+		}
+		end := strings.IndexFunc(after, func(r rune) bool { return r >= 0x40 && r <= 0x7e })
+		text = after[end+1:]
+	}
 }
 
 // Mark is a position: Await with it looks only at what is written later.

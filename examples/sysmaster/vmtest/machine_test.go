@@ -72,8 +72,9 @@ func buildImage(t *testing.T, programs []image.Program) image.Image {
 // guest is a machine under test with the client that controls its init.
 type guest struct {
 	*vmtest.Machine
-	ctl     string // the client's name: systemctl or sctl
-	started time.Time
+	ctl      string // the client's name: systemctl or sctl
+	started  time.Time
+	handover time.Time // when the agent said that the init is about to start
 }
 
 // boot starts a machine that is killed at the test's end, and shows the end of its console when the test failed.
@@ -85,14 +86,14 @@ func boot(t *testing.T, img image.Image, init, ctl string) *guest {
 	t.Cleanup(func() {
 		m.Close()
 		if t.Failed() {
-			t.Logf("end of the console:\n%s", m.Console.Tail(12000))
+			t.Logf("end of the console:\n%s", m.Console.Tail(16000))
 		}
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), bootLimit)
 	defer cancel()
 	require.NoError(t, m.AwaitAgent(ctx))
 	t.Logf("hand-over %.1f s after the start of the machine", time.Since(started).Seconds())
-	return &guest{Machine: m, ctl: ctl, started: started}
+	return &guest{Machine: m, ctl: ctl, started: started, handover: time.Now()}
 }
 
 // limit gives a context for one step of a test.

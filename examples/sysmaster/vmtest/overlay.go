@@ -3,6 +3,7 @@ package vmtest
 import (
 	"fmt"
 	"sort"
+	"strings"
 
 	"github.com/sysmaster-go/sysmaster/examples/sysmaster/vmtest/image"
 )
@@ -117,4 +118,64 @@ func ServerFiles() []image.File {
 		}
 	}
 	return files
+}
+
+// WorkloadPath is the program of measured boots in the guest; workload/workload.c tells what it does.
+const WorkloadPath = "/usr/lib/vmtest/workload"
+
+// Workload is something that a boot has to reach: the target that the kernel command line names as systemd.unit=.
+type Workload struct {
+	Name   string
+	Target string
+}
+
+// Workloads are what boots are measured with: one daemon, the four servers answering, 500 daemons without an order, and a chain of 100
+// oneshots.
+func Workloads() []Workload {
+	return []Workload{
+		{"marker", "bench-marker.target"},
+		{"servers", "bench-servers.target"},
+		{"500 services", "bench-services.target"},
+		{"chain of 100", "bench-chain.target"},
+	}
+}
+
+// BenchFiles are laid over the Debian root for measured boots: masks of all that a trimmed systemd leaves out, the workloads' units, and the
+// program, which is given.
+func BenchFiles(program []byte) []image.File {
+	files := append(maskFiles(), image.File{Path: WorkloadPath, Mode: 0o755, Data: program})
+	for _, unit := range trimmedUnits {
+		files = append(files, mask(unitDir+unit))
+	}
+	const daemon = "[Service]\nStandardOutput=null\nExecStart=" + WorkloadPath + " %d %s\n"
+	marker := text(unitDir+"bench-marker.service", fmt.Sprintf(daemon, 1, "stay"))
+	prober := text(unitDir+"bench-prober.service", fmt.Sprintf(daemon, 1, "probe"))
+	files = append(files, marker, prober,
+		benchTarget("marker", []string{"bench-marker.service"}),
+		benchTarget("servers", []string{"ssh.service", "nginx.service", "cron.service", "dbus.service", "bench-prober.service"}))
+
+	const services, links = 500, 100
+	var wants []string
+	for i := 1; i <= services; i++ {
+		name := fmt.Sprintf("bench-daemon-%d.service", i)
+		files = append(files, text(unitDir+name, fmt.Sprintf(daemon, services, "stay")))
+		wants = append(wants, name)
+	}
+	files = append(files, benchTarget("services", wants))
+	wants = nil
+	for i := 1; i <= links; i++ {
+		name := fmt.Sprintf("bench-link-%d.service", i)
+		unit := fmt.Sprintf(daemon, links, "exit") + "Type=oneshot\nRemainAfterExit=yes\n"
+		if i > 1 {
+			unit = fmt.Sprintf("[Unit]\nAfter=bench-link-%d.service\n", i-1) + unit
+		}
+		files = append(files, text(unitDir+name, unit))
+		wants = append(wants, name)
+	}
+	return append(files, benchTarget("chain", wants))
+}
+
+func benchTarget(name string, wants []string) image.File {
+	return text(unitDir+"bench-"+name+".target",
+		"[Unit]\nRequires=basic.target\nAfter=basic.target\nAllowIsolate=yes\nWants="+strings.Join(wants, " ")+"\n")
 }

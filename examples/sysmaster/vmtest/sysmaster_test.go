@@ -1,0 +1,162 @@
+package vmtest_test
+
+import (
+	"context"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sysmaster-go/sysmaster/examples/sysmaster/vmtest"
+)
+
+// coreName is the core's command name.
+const coreName = "sysmaster-core"
+
+// TestSysmaster boots the Debian server on our init: the servers run, both clients work, units follow their Restart=, with and without
+// a core; then the core is killed at random moments of a boot and of a shutdown, and nothing differs.
+func TestSysmaster(t *testing.T) {
+	needVM(t)
+	img := buildImage(t, vmtest.Programs())
+
+	g := boot(t, img, vmtest.InitPath, "sctl")
+	g.awaitBoot(t)
+	bootTime := time.Since(g.handover)
+	reference := g.units(t)
+	runCases(t, g, serverCases())
+	t.Run("clients/sctl", func(t *testing.T) { runCases(t, g, clientCases()) })
+	systemctl := *g
+	systemctl.ctl = "systemctl"
+	t.Run("clients/systemctl", func(t *testing.T) { runCases(t, &systemctl, clientCases()) })
+	t.Run("main killed", func(t *testing.T) { runCases(t, g, restartCases(killMain)) })
+	t.Run("main killed while the core hangs and dies", func(t *testing.T) { runCases(t, g, restartCases(killMainAndCore)) })
+	t.Run("main killed just after the core", func(t *testing.T) { runCases(t, g, restartCases(killCoreThenMain)) })
+	t.Run("connection made while the core is dead", func(t *testing.T) { connectWithoutCore(t, g) })
+	start := time.Now()
+	g.end(t, vmtest.EndPoweroff, "sctl", "poweroff")
+	shutdownTime := time.Since(start)
+	g.checkCounts(t, "start", "started")
+	g.checkCounts(t, "stop", "stopped")
+
+	t.Run("core killed at random moments", func(t *testing.T) {
+		random := newRandom(t)
+		g := boot(t, img, vmtest.InitPath, "sctl")
+		killsDuringBoot(t, g, random, bootTime)
+		g.awaitBoot(t)
+		require.Equal(t, reference, g.units(t), "units after a boot with a killed core")
+		runCases(t, g, serverCases())
+		killsDuringShutdown(t, g, random, shutdownTime)
+		g.checkCounts(t, "start", "started")
+		g.checkCounts(t, "stop", "stopped")
+	})
+}
+
+// TestRebootWithoutCore takes the core away for good; PID 1 alone must still take the machine down cleanly.
+func TestRebootWithoutCore(t *testing.T) {
+	needVM(t)
+	img := buildImage(t, vmtest.Programs())
+	for _, c := range []struct {
+		name string
+		argv []string
+	}{
+		{"sctl reboot", []string{"sctl", "reboot"}},
+		{"SIGRTMIN+5", []string{"sh", "-c", "kill -s RTMIN+5 1"}}, // systemd(1), SIGNALS: reboot
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			g := boot(t, img, vmtest.InitPath, "sctl")
+			g.awaitBoot(t)
+			breakCore(t, g)
+			g.end(t, vmtest.EndReboot, c.argv...)
+			g.checkCounts(t, "start", "started")
+		})
+	}
+}
+
+// breakCore kills the core and makes its file unusable, whatever name or descriptor leads to it. The kernel refuses to write to a file
+// that is being executed (ETXTBSY), so it is tried again until the moment between two cores is met.
+func breakCore(t *testing.T, g *guest) {
+	t.Helper()
+	until(t, stepLimit, "the core's file overwritten", func(ctx context.Context) (bool, string) {
+		if _, err := g.KillNamed(ctx, coreName, int(syscall.SIGKILL)); err != nil {
+			return false, err.Error()
+		}
+		r, err := g.Run(ctx, "sh", "-c", "echo broken > "+vmtest.CorePath)
+		return err == nil && r.Exit == 0, r.Stderr
+	})
+	until(t, stepLimit, "no core", func(ctx context.Context) (bool, string) {
+		pids, err := g.KillNamed(ctx, coreName, 0)
+		return err == nil && len(pids) == 0, ""
+	})
+}
+
+// signalCore gives the ids of the cores that it reached: none when a new one is not there yet.
+func signalCore(t *testing.T, g *guest, s syscall.Signal) []int {
+	t.Helper()
+	pids, err := g.KillNamed(limit(t, stepLimit), coreName, int(s))
+	require.NoError(t, err)
+	return pids
+}
+
+// awaitCore waits until a core runs and answers.
+func awaitCore(t *testing.T, g *guest) {
+	t.Helper()
+	until(t, stepLimit, "a core", func(ctx context.Context) (bool, string) {
+		out, exit := g.control(ctx, "is-active", "multi-user.target")
+		return exit == 0, out
+	})
+}
+
+// killMainAndCore kills a main process while the core is stopped, and then the core: it dies without having noticed.
+func killMainAndCore(t *testing.T, g *guest, pid int) {
+	t.Helper()
+	awaitCore(t, g)
+	require.Len(t, signalCore(t, g, syscall.SIGSTOP), 1)
+	killMain(t, g, pid)
+	require.Len(t, signalCore(t, g, syscall.SIGKILL), 1)
+}
+
+// killCoreThenMain kills the core, and the main process before a new core can be up.
+func killCoreThenMain(t *testing.T, g *guest, pid int) {
+	t.Helper()
+	awaitCore(t, g)
+	require.Len(t, signalCore(t, g, syscall.SIGKILL), 1)
+	killMain(t, g, pid)
+}
+
+// connectWithoutCore connects to dbus.socket with the service stopped and the core hanging, then kills the core: the connection is in the
+// queue of a socket that PID 1 keeps, and the next core starts the service that answers it.
+func connectWithoutCore(t *testing.T, g *guest) {
+	t.Helper()
+	g.do(t, "stop", "dbus.service")
+	awaitCore(t, g)
+	before := dbusSockets(t, g)
+	require.Len(t, signalCore(t, g, syscall.SIGSTOP), 1)
+	type reply struct {
+		text string
+		err  error
+	}
+	answer := make(chan reply, 1)
+	ctx := limit(t, 2*stepLimit)
+	go func() {
+		text, err := g.Dial(ctx, "unix", dbusSocket, dbusHello)
+		answer <- reply{text, err}
+	}()
+	until(t, stepLimit, "the connection in the socket's queue", func(context.Context) (bool, string) {
+		return dbusSockets(t, g) > before, ""
+	})
+	require.Len(t, signalCore(t, g, syscall.SIGKILL), 1)
+	got := <-answer
+	require.NoError(t, got.err)
+	require.True(t, strings.HasPrefix(got.text, "OK "), "dbus-daemon's answer %q", got.text)
+	isActive("dbus.service")(t, g)
+}
+
+// dbusSockets counts the sockets with dbus's path: the listening one and each connection made to it.
+func dbusSockets(t *testing.T, g *guest) int {
+	t.Helper()
+	text, err := g.Read(limit(t, stepLimit), "/proc/net/unix")
+	require.NoError(t, err)
+	return strings.Count(text, dbusSocket)
+}

@@ -109,7 +109,9 @@ func FuzzParseLayout(f *testing.F) {
 // TestFakeDirectory works on a plain directory: what the kernel would have done is written by hand.
 func TestFakeDirectory(t *testing.T) {
 	dir := t.TempDir()
-	write := func(file, text string) { require.NoError(t, os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600)) }
+	write := func(file, text string) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600))
+	}
 	write("cgroup.controllers", "cpu memory\n")
 	write("cgroup.subtree_control", "cpu\n")
 	r, err := cgroup.OpenRoot(dir)

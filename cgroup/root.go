@@ -210,4 +210,3 @@ func readAt(dir int, name string, limit int) ([]byte, error) {
 		}
 	}
 }
-

@@ -16,6 +16,8 @@ type Request struct {
 	Caller Caller
 	Op     any
 	Reply  func(Response)
+
+	settled func(error) // called inside the turn in which the outcome is decided
 }
 
 // Response answers a Request.

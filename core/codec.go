@@ -1,0 +1,323 @@
+package core
+
+import (
+	"time"
+
+	"github.com/sysmaster-go/sysmaster/core/sys"
+	"github.com/sysmaster-go/sysmaster/state"
+	"github.com/sysmaster-go/sysmaster/state/record"
+	"github.com/sysmaster-go/sysmaster/unit"
+)
+
+// Versions of the engine's own records.
+const (
+	unitVersion = 1
+	metaVersion = 1
+)
+
+const metaKey = "engine"
+
+// encodeDirty turns everything that changed into e.records. All data share one buffer.
+func (e *Engine) encodeDirty() {
+	e.enc.Reset()
+	e.records = e.records[:0]
+	marks := e.marks[:0]
+	if e.metaDirty {
+		e.encodeMeta(&e.enc)
+		e.records = append(e.records, state.Record{Segment: state.Meta, Key: metaKey, Version: metaVersion})
+		marks = append(marks, e.enc.Len())
+	}
+	for _, x := range e.dirty {
+		if x.gone || !x.loaded {
+			continue
+		}
+		if x.specDirty {
+			e.records = append(e.records, state.Record{Segment: state.Specs, Key: string(x.name), Version: specVersion, Data: encodeSpec(x.spec)})
+			marks = append(marks, -1)
+		}
+		e.encodeUnit(&e.enc, x)
+		e.records = append(e.records, state.Record{Segment: state.Units, Key: string(x.name), Version: unitVersion})
+		marks = append(marks, e.enc.Len())
+	}
+	data, from := e.enc.Data(), 0
+	for i, to := range marks {
+		if to >= 0 {
+			e.records[i].Data = data[from:to:to]
+			from = to
+		}
+	}
+	e.marks = marks
+}
+
+func (e *Engine) encodeMeta(enc *record.Encoder) {
+	enc.Uint(1, uint64(e.nextJob))
+	enc.Uint(2, e.invocation)
+	enc.OptBool(3, e.started)
+	enc.OptBool(4, e.booted && !e.bootPending)
+	if e.shutdown != nil {
+		enc.Message(5, func(enc *record.Encoder) {
+			enc.String(1, e.shutdown.Verb)
+			enc.Int(2, int64(e.shutdown.Code))
+		})
+	}
+	enc.OptInt(6, int64(e.exitCode))
+	for _, list := range [...][]jobLater{e.parked, e.later} {
+		for i := range list {
+			l := &list[i]
+			enc.Message(7, func(enc *record.Encoder) {
+				enc.String(1, string(l.unit))
+				enc.Uint(2, uint64(l.typ))
+				enc.Uint(3, uint64(l.mode))
+				enc.String(4, l.why)
+			})
+		}
+	}
+	enc.Raw(e.unknown)
+}
+
+func (e *Engine) decodeMeta(data []byte) error {
+	return record.Decode(data, func(f record.Field) error {
+		switch f.Tag {
+		case 1:
+			return record.Uint(f, &e.nextJob)
+		case 2:
+			return record.Uint(f, &e.invocation)
+		case 3:
+			return record.Bool(f, &e.started)
+		case 4:
+			return record.Bool(f, &e.booted)
+		case 5:
+			e.shutdown = new(sys.Shutdown)
+			return f.Message(func(f record.Field) error {
+				if f.Tag == 1 {
+					return record.String(f, &e.shutdown.Verb)
+				}
+				return record.Int(f, &e.shutdown.Code)
+			})
+		case 6:
+			return record.Int(f, &e.exitCode)
+		case 7:
+			var l jobLater
+			err := f.Message(func(f record.Field) error {
+				switch f.Tag {
+				case 1:
+					return record.String(f, &l.unit)
+				case 2:
+					return record.Uint(f, &l.typ)
+				case 3:
+					return record.Uint(f, &l.mode)
+				case 4:
+					return record.String(f, &l.why)
+				}
+				return nil
+			})
+			e.later = append(e.later, l)
+			return err
+		}
+		e.unknown.Keep(f)
+		return nil
+	})
+}
+
+func (e *Engine) encodeUnit(enc *record.Encoder, x *entry) {
+	if x.u != nil {
+		e.snapshot = x.u.Snapshot(e.snapshot[:0])
+		enc.Uint(1, uint64(x.typ.Version))
+		enc.Bytes(2, e.snapshot)
+	}
+	enc.OptUint(3, x.seq)
+	for _, em := range x.pending {
+		m := enc.Begin(4)
+		encodeEffect(enc, em)
+		enc.End(m)
+	}
+	for _, t := range x.timers {
+		m := enc.Begin(5)
+		enc.String(1, t.id)
+		enc.Int(2, int64(t.at))
+		enc.End(m)
+	}
+	if j := x.job; j != nil {
+		m := enc.Begin(6)
+		enc.Uint(1, uint64(j.id))
+		enc.Uint(2, uint64(j.typ))
+		enc.OptBool(3, j.running)
+		enc.OptBool(4, j.irreversible)
+		enc.OptBool(5, j.ignoreOrder)
+		enc.OptInt(6, int64(j.began))
+		enc.OptInt(7, int64(j.deadline))
+		enc.OptBool(8, j.checking)
+		enc.End(m)
+	}
+	if x.invocation != [16]byte{} {
+		enc.Bytes(7, x.invocation[:])
+	}
+	m := enc.Begin(8)
+	for i, t := range x.times.all() {
+		if t.Real != 0 || t.Mono != 0 {
+			tm := enc.Begin(uint32(i + 1))
+			enc.OptInt(1, int64(t.Real))
+			enc.OptInt(2, int64(t.Mono))
+			enc.OptInt(3, int64(t.Boot))
+			enc.End(tm)
+		}
+	}
+	enc.End(m)
+	for _, t := range x.starts {
+		enc.Int(9, int64(t))
+	}
+	enc.OptBool(10, x.limited)
+	enc.OptBool(11, !x.condition)
+	enc.OptBool(12, !x.assert)
+	enc.OptString(13, x.cgroup)
+	if x.u == nil && x.state.Active != unit.Inactive {
+		m := enc.Begin(14)
+		enc.Uint(1, uint64(x.state.Active))
+		enc.String(2, x.state.Sub)
+		enc.String(3, x.state.Result)
+		enc.End(m)
+	}
+	enc.OptString(15, string(x.load))
+	enc.OptString(16, x.reason)
+}
+
+// all lists the stamps; the places are their tags in the store: append only.
+func (t *Times) all() [7]*unit.Stamp {
+	return [...]*unit.Stamp{&t.StateChange, &t.InactiveExit, &t.ActiveEnter, &t.ActiveExit, &t.InactiveEnter, &t.Condition, &t.Assert}
+}
+
+// stored is a unit's record while it is read back.
+type stored struct {
+	version  uint32
+	snapshot []byte
+	hasUnit  bool
+}
+
+func decodeUnit(data []byte, x *entry) (s stored, err error) {
+	x.condition, x.assert = true, true
+	err = record.Decode(data, func(f record.Field) error {
+		switch f.Tag {
+		case 1:
+			s.hasUnit = true
+			return record.Uint(f, &s.version)
+		case 2:
+			return record.Bytes(f, &s.snapshot)
+		case 3:
+			return record.Uint(f, &x.seq)
+		case 4:
+			em, err := decodeEffect(f)
+			x.pending = append(x.pending, em)
+			return err
+		case 5:
+			return decodeTimer(f, x)
+		case 6:
+			return decodeJob(f, x)
+		case 7:
+			b, err := f.Bytes()
+			copy(x.invocation[:], b)
+			return err
+		case 8:
+			return decodeTimes(f, &x.times)
+		case 9:
+			var t time.Duration
+			err := record.Int(f, &t)
+			x.starts = append(x.starts, t)
+			return err
+		case 10:
+			return record.Bool(f, &x.limited)
+		case 11:
+			return decodeNot(f, &x.condition)
+		case 12:
+			return decodeNot(f, &x.assert)
+		case 13:
+			return record.String(f, &x.cgroup)
+		case 14:
+			return f.Message(func(f record.Field) error {
+				switch f.Tag {
+				case 1:
+					return record.Uint(f, &x.state.Active)
+				case 2:
+					return record.String(f, &x.state.Sub)
+				case 3:
+					return record.String(f, &x.state.Result)
+				}
+				return nil
+			})
+		case 15:
+			return record.String(f, &x.load)
+		case 16:
+			return record.String(f, &x.reason)
+		}
+		return nil
+	})
+	return s, err
+}
+
+func decodeNot(f record.Field, dst *bool) error {
+	var b bool
+	err := record.Bool(f, &b)
+	*dst = !b
+	return err
+}
+
+func decodeTimer(f record.Field, x *entry) error {
+	var t timer
+	err := f.Message(func(f record.Field) error {
+		switch f.Tag {
+		case 1:
+			return record.String(f, &t.id)
+		case 2:
+			return record.Int(f, &t.at)
+		}
+		return nil
+	})
+	x.timers = append(x.timers, t)
+	return err
+}
+
+func decodeJob(f record.Field, x *entry) error {
+	j := &job{x: x}
+	x.job = j
+	return f.Message(func(f record.Field) error {
+		switch f.Tag {
+		case 1:
+			return record.Uint(f, &j.id)
+		case 2:
+			return record.Uint(f, &j.typ)
+		case 3:
+			return record.Bool(f, &j.running)
+		case 4:
+			return record.Bool(f, &j.irreversible)
+		case 5:
+			return record.Bool(f, &j.ignoreOrder)
+		case 6:
+			return record.Int(f, &j.began)
+		case 7:
+			return record.Int(f, &j.deadline)
+		case 8:
+			return record.Bool(f, &j.checking)
+		}
+		return nil
+	})
+}
+
+func decodeTimes(f record.Field, t *Times) error {
+	all := t.all()
+	return f.Message(func(f record.Field) error {
+		if f.Tag < 1 || int(f.Tag) > len(all) {
+			return nil
+		}
+		s := all[f.Tag-1]
+		return f.Message(func(f record.Field) error {
+			switch f.Tag {
+			case 1:
+				return record.Int(f, &s.Real)
+			case 2:
+				return record.Int(f, &s.Mono)
+			case 3:
+				return record.Int(f, &s.Boot)
+			}
+			return nil
+		})
+	})
+}

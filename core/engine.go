@@ -1,0 +1,408 @@
+package core
+
+import (
+	"errors"
+	"math"
+	"sync/atomic"
+	"time"
+
+	"github.com/sysmaster-go/sysmaster/core/sys"
+	"github.com/sysmaster-go/sysmaster/state"
+	"github.com/sysmaster-go/sysmaster/state/record"
+	"github.com/sysmaster-go/sysmaster/unit"
+)
+
+// The engine's rule.
+//
+// A unit has a state (its kind's machine says which), and at most one job, which says
+// where somebody wants it. Edges between units say what a job pulls in (plan.go), which
+// job waits for which (job.go), and what a change of state means to others (notify.go).
+//
+// One turn (Step) is five steps, and nothing else changes the engine:
+//
+//  1. peek       look at the inputs, consume none; read the clock once; collect elapsed timers
+//  2. propagate  give each input to its unit; then work off the queues - runnable jobs and
+//     follow-ups - until they are empty
+//  3. commit     append all changed units to the store, with the effects that are about to be done
+//  4. act        acknowledge the inputs, do the effects, answer the clients, publish the view
+//  5. (results)  come back as inputs of a later turn
+//
+// A crash between any two steps loses nothing: before the commit the inputs are still with
+// their owners, after it the effects are in the store and recovery (recover.go) repeats
+// or probes them.
+//
+// Why propagate ends: each queue item either ends a job, starts one that waited, or tells a
+// unit of a change. Jobs are finite and only plans make new ones. A plan that a state change
+// asks for (OnFailure=, Restart=, BindsTo=) waits for the next turn, so that units that
+// trigger each other in a circle turn the wheel once per turn, where the start limit and the
+// world's other inputs have their say; maxFollowUps bounds even a bug of a unit type.
+//
+// What needs the world inside a plan - loading unit files - is an effect too: a request for
+// a unit that is not loaded waits in e.waiting until all that it refers to is.
+
+const (
+	maxInputs    = 256     // per turn
+	maxFollowUps = 1 << 20 // per turn
+	// MaxUnits bounds the names that files and clients can make the engine remember.
+	MaxUnits = 1 << 17
+)
+
+// Config assembles an engine. All fields but Observe and Boot are required.
+type Config struct {
+	World sys.World
+	Store state.Store
+	Types map[unit.Kind]*unit.Type
+	// Observe receives what happens, after the commit, from the engine's goroutine. It must
+	// not block and must not call the engine.
+	Observe func(Event)
+	// Boot is what a machine without stored state starts: normally default.target. Empty: nothing.
+	Boot Boot
+	// Seed feeds invocation ids; 16 random bytes.
+	Seed [16]byte
+	// Checkpoint, if set, is called between the steps of a turn and after each effect. The
+	// simulator crashes the engine by returning false: Step then ends with ErrCrashed.
+	Checkpoint func(Stage) bool
+}
+
+// Boot is the first job.
+type Boot struct {
+	Unit unit.Name
+	Mode unit.JobMode
+	// Fallbacks are tried in turn when Unit cannot be started at all: rescue.target ...
+	Fallbacks []unit.Name
+}
+
+// Stage is a place between two steps, for Config.Checkpoint.
+type Stage uint8
+
+// The places, in the order of a turn.
+const (
+	StagePeeked Stage = iota
+	StagePropagated
+	StageCommitted
+	StageAcknowledged
+	StageEffect // after each effect
+	StageReplied
+)
+
+// ErrCrashed ends a Step that Config.Checkpoint cut short. The engine must not be used any more.
+var ErrCrashed = errors.New("crashed by the checkpoint")
+
+// Engine is the service manager. All methods but View belong to one goroutine.
+type Engine struct {
+	cfg  Config
+	now  unit.Stamp
+	turn uint64
+
+	names map[unit.Name]*entry
+	list  []*entry
+	jobs  map[JobID]*job
+	procs map[int]*entry // by PID
+	cgs   map[string]*entry
+
+	nextJob     JobID
+	invocation  uint64
+	manSeq      uint64              // effect numbers of the manager
+	manAsked    map[uint64]*loading // Load effects under way
+	wanted      []*entry            // stubs without a Load under way
+	waiting     []*pendingOp        // requests that wait for files
+	shutdown    *sys.Shutdown       // the machine is going down
+	started     bool                // the boot transaction has ended
+	booted      bool                // ... has begun
+	failed      int                 // units in the failed state
+	exitCode    int                 // of SuccessActionExitStatus= and its kin, for exit.target
+	reloading   *reload
+	reloadNext  []*Request
+	bootPending bool        // the boot request waits for files
+	bootRetry   bool        // ... failed, and the next fallback is due
+	bootRest    []unit.Name // fallbacks
+	commonKeys  *unit.KeySet
+
+	run       []*entry
+	follow    []any
+	later     []jobLater // jobs that state changes ask for, in the next turn
+	heap      deadlines
+	manHeap   uint64 // numbers deadlines
+	dirty     []*entry
+	metaDirty bool
+	acks      []uint64
+	intents   []sys.Intent
+	held      []sys.Intent // spawns that wait until the store takes commits again
+	events    []Event
+	replies   []reply
+	inputs    []sys.Input
+	records   []state.Record
+	marks     []int
+	snapshot  []byte
+	parked    []jobLater // taken from later, and waiting for files
+	enc       record.Encoder
+	unknown   record.Unknown // of the meta record, kept for newer versions
+	storeErr  error
+
+	procScratch []ProcView
+	collectProc func(role string, p unit.Proc) // appends to procScratch
+
+	generation uint64 // of the graph
+	lazy       *lazyGraph
+	pub        published
+	view       atomic.Pointer[View]
+}
+
+type reply struct {
+	f func(Response)
+	r Response
+}
+
+// New makes an engine and recovers what Store holds. With an empty store it begins by
+// starting Boot. Nothing is done to the world before the first Step.
+func New(cfg Config) (*Engine, error) {
+	e := &Engine{
+		cfg:        cfg,
+		names:      make(map[unit.Name]*entry),
+		jobs:       make(map[JobID]*job),
+		procs:      make(map[int]*entry),
+		cgs:        make(map[string]*entry),
+		manAsked:   make(map[uint64]*loading),
+		commonKeys: unit.NewKeySet(unit.CommonKeys(), unit.ServiceCompatKeys()),
+	}
+	e.collectProc = func(role string, p unit.Proc) { e.procScratch = append(e.procScratch, ProcView{role, p}) }
+	e.now = cfg.World.Clock.Now()
+	if err := e.recover(); err != nil {
+		return nil, err
+	}
+	e.publishView()
+	return e, nil
+}
+
+// View is the newest published picture; safe from any goroutine.
+func (e *Engine) View() *View { return e.view.Load() }
+
+// Run turns until stop reports true, which is asked between turns.
+func (e *Engine) Run(stop func() bool) error {
+	for !stop() {
+		more, err := e.Step()
+		if err != nil {
+			return err
+		}
+		if more {
+			continue
+		}
+		if e.maintain() {
+			continue
+		}
+		e.cfg.World.Source.Wait(e.nextDeadline())
+	}
+	return nil
+}
+
+// Step does one turn. more is true when another turn would find work at once.
+func (e *Engine) Step() (more bool, err error) {
+	e.peek()
+	if !e.checkpoint(StagePeeked) {
+		return false, ErrCrashed
+	}
+	e.propagate()
+	if !e.checkpoint(StagePropagated) {
+		return false, ErrCrashed
+	}
+	if e.commit() && !e.checkpoint(StageCommitted) {
+		return false, ErrCrashed
+	}
+	if len(e.acks) > 0 {
+		e.cfg.World.Source.Ack(e.acks)
+		e.acks = e.acks[:0]
+	}
+	if !e.checkpoint(StageAcknowledged) {
+		return false, ErrCrashed
+	}
+	if err := e.act(); err != nil {
+		return false, err
+	}
+	e.publishView()
+	e.answer()
+	if !e.checkpoint(StageReplied) {
+		return false, ErrCrashed
+	}
+	e.turn++
+	more = len(e.inputs) == maxInputs || len(e.later) > 0 || e.bootRetry
+	e.cfg.World.Pulse.Turned(e.turn, more || len(e.jobs) > 0)
+	return more, nil
+}
+
+func (e *Engine) checkpoint(s Stage) bool {
+	return e.cfg.Checkpoint == nil || e.cfg.Checkpoint(s)
+}
+
+// peek is step 1.
+func (e *Engine) peek() {
+	e.now = e.cfg.World.Clock.Now()
+	e.inputs = e.cfg.World.Source.Peek(e.inputs[:0], maxInputs)
+}
+
+// propagate is step 2.
+func (e *Engine) propagate() {
+	for _, f := range e.later {
+		e.follow = append(e.follow, f)
+		e.metaDirty = true
+	}
+	e.later = e.later[:0]
+	for i := range e.inputs {
+		e.input(&e.inputs[i])
+		if id := e.inputs[i].ID; id != 0 {
+			e.acks = append(e.acks, id)
+		}
+		e.inputs[i].Body = nil
+	}
+	e.elapse()
+	e.drain()
+	if e.bootRetry {
+		e.bootRetry = false
+		e.bootTry(e.bootRest)
+		e.drain()
+	}
+	e.askForFiles()
+}
+
+// drain works off the queues.
+func (e *Engine) drain() {
+	for n := 0; n < maxFollowUps; n++ {
+		switch {
+		case len(e.run) > 0:
+			x := e.run[0]
+			e.run = e.run[1:]
+			x.inRun = false
+			e.tryRun(x)
+		case len(e.follow) > 0:
+			f := e.follow[0]
+			e.follow = e.follow[1:]
+			e.doFollowUp(f)
+		default:
+			e.run, e.follow = nil, nil
+			return
+		}
+	}
+	e.say(unit.LevelErr, "", "a turn did not settle; the rest waits for the next one")
+}
+
+// followUp queues work of this turn.
+func (e *Engine) followUp(f any) { e.follow = append(e.follow, f) }
+
+// nextTurn queues work that must see the world first.
+func (e *Engine) nextTurn(f jobLater) {
+	e.later = append(e.later, f)
+	e.metaDirty = true // it must survive until then
+}
+
+// commit is step 3. It reports whether anything was written. When the store refuses,
+// everything stays dirty for a later turn, and act holds back what must not be
+// done without a record.
+func (e *Engine) commit() bool {
+	if len(e.dirty) == 0 && !e.metaDirty {
+		return false
+	}
+	e.encodeDirty()
+	err := e.cfg.Store.Commit(e.records)
+	if err != nil && errors.Is(err, state.ErrFull) {
+		e.cfg.Store.UseReserve()
+		err = e.cfg.Store.Commit(e.records)
+	}
+	if err != nil {
+		if e.storeErr == nil {
+			e.say(unit.LevelErr, "", "cannot record the state, nothing new is started until it works again: "+err.Error())
+		}
+		e.storeErr = err
+		return false
+	}
+	if e.storeErr != nil {
+		e.storeErr = nil
+		e.say(unit.LevelNotice, "", "the state is recorded again")
+	}
+	for _, x := range e.dirty {
+		x.dirty, x.specDirty = false, false
+		e.pub.changed(x.index)
+	}
+	e.dirty = e.dirty[:0]
+	e.metaDirty = false
+	return true
+}
+
+// act is the second half of step 4.
+func (e *Engine) act() error {
+	if e.storeErr == nil && len(e.held) > 0 {
+		e.intents = append(e.held, e.intents...)
+		e.held = nil
+	}
+	for i := range e.intents {
+		in := e.intents[i]
+		if e.storeErr != nil && in.Effect.Class() == unit.Probe {
+			e.held = append(e.held, in)
+			continue
+		}
+		e.cfg.World.Actor.Act(in)
+		if !e.checkpoint(StageEffect) {
+			return ErrCrashed
+		}
+	}
+	clear(e.intents)
+	e.intents = e.intents[:0]
+	return nil
+}
+
+// answer tells clients and observers what has become true.
+func (e *Engine) answer() {
+	for _, r := range e.replies {
+		r.f(r.r)
+	}
+	clear(e.replies)
+	e.replies = e.replies[:0]
+	if e.cfg.Observe != nil {
+		for _, ev := range e.events {
+			e.cfg.Observe(ev)
+		}
+	}
+	clear(e.events)
+	e.events = e.events[:0]
+}
+
+func (e *Engine) maintain() bool {
+	more, err := e.cfg.Store.Maintain(maintainBudget)
+	if err != nil {
+		e.say(unit.LevelWarning, "", "cannot tidy the state store: "+err.Error())
+		e.answer()
+		return false
+	}
+	return more // Run turns once more before the next slice, so that inputs never wait for tidying
+}
+
+const maintainBudget = 64 << 10
+
+// touch marks x's record as changed.
+func (e *Engine) touch(x *entry) {
+	if !x.dirty {
+		x.dirty = true
+		e.dirty = append(e.dirty, x)
+	}
+}
+
+func (e *Engine) publish(ev Event) { e.events = append(e.events, ev) }
+
+func (e *Engine) say(l unit.Level, n unit.Name, text string) { e.publish(Message{l, n, text}) }
+
+// nextDeadline is when the next timer or job timeout elapses.
+func (e *Engine) nextDeadline() time.Duration {
+	for len(e.heap) > 0 {
+		if e.deadlineValid(e.heap[0]) {
+			return e.heap[0].at
+		}
+		e.heapPop()
+	}
+	return time.Duration(math.MaxInt64)
+}
+
+// newInvocation derives a fresh invocation id from the seed, the unit and a counter that
+// is part of the state, so that a run can be repeated.
+func (e *Engine) newInvocation(x *entry) [16]byte {
+	e.invocation++
+	e.metaDirty = true
+	return mix(e.cfg.Seed, string(x.name), e.invocation)
+}

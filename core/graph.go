@@ -1,0 +1,198 @@
+package core
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/sysmaster-go/sysmaster/unit"
+)
+
+// entry is the engine's side of one unit: its files' meaning, its state machine, its
+// place in the graph, and what must survive a crash.
+type entry struct {
+	name   unit.Name
+	index  int // place in the view
+	spec   *unit.Spec
+	typ    *unit.Type
+	common unit.Common
+	load   unit.LoadState
+	reason string // for load
+	loaded bool   // its files were read (whatever came of it)
+	stale  bool   // waits for a Load (first load or reload)
+	gone   bool   // merged into another entry: only a hole in the list
+
+	u       unit.Unit // nil unless load is LoadLoaded
+	state   unit.State
+	seq     uint64
+	pending []unit.Emitted // committed and not answered
+	timers  []timer
+	starts  []time.Duration // start-limit window, monotonic
+	limited bool            // the start limit was hit
+
+	job        *job
+	invocation [16]byte
+	times      Times
+	condition  bool
+	assert     bool
+	cgroup     string
+	procs      []ProcView // as indexed in Engine.procs
+
+	edges     [unit.NumRelations][]edge
+	dirty     bool // its record must be written
+	specDirty bool
+	inRun     bool // queued in Engine.run
+}
+
+// edge is one relation to another unit.
+type edge struct {
+	to     *entry
+	pos    unit.Pos
+	origin unit.Origin
+}
+
+// timer is an armed deadline of a unit; the heap holds the same deadline and is checked against it.
+type timer struct {
+	id string
+	at time.Duration
+}
+
+// lookup finds a unit by any name; nil when it is not known.
+func (e *Engine) lookup(n unit.Name) *entry { return e.names[n] }
+
+// intern finds or makes the entry of a name. A new one is a stub that waits for its files.
+func (e *Engine) intern(n unit.Name) *entry {
+	if x := e.names[n]; x != nil {
+		return x
+	}
+	x := &entry{name: n, index: len(e.list), stale: true, load: unit.LoadNotFound, condition: true, assert: true}
+	e.names[n] = x
+	e.list = append(e.list, x)
+	e.wanted = append(e.wanted, x)
+	return x
+}
+
+// link adds the edges that x's own specification asks for, in both directions. Edges that
+// both units ask for stand twice, which costs a second look and nothing else.
+func (e *Engine) link(x *entry) {
+	if x.spec == nil {
+		return
+	}
+	for _, d := range x.spec.Deps {
+		e.addDep(x, d)
+	}
+	if x.typ == nil || x.load != unit.LoadLoaded {
+		return
+	}
+	if x.typ.Implied != nil {
+		for _, d := range x.typ.Implied(x.spec) {
+			e.addDep(x, d)
+		}
+	}
+	x.cgroup = e.cgroupOf(x)
+}
+
+func (e *Engine) addDep(x *entry, d unit.Dep) {
+	if d.Unit == "" { // RequiresMountsFor: there are no mount units yet that could satisfy it
+		return
+	}
+	y := e.intern(d.Unit)
+	if y == x {
+		return
+	}
+	if hasEdge(x.edges[d.Rel], y) {
+		return
+	}
+	x.edges[d.Rel] = append(x.edges[d.Rel], edge{y, d.Pos, d.Origin})
+	inv := d.Rel.Inverse()
+	y.edges[inv] = append(y.edges[inv], edge{x, d.Pos, d.Origin})
+}
+
+// hasEdge looks only at the short end: a unit's own list. Lists of targets that everything
+// points to grow at their inverse, which is never searched.
+func hasEdge(list []edge, to *entry) bool {
+	if len(list) > 256 {
+		return false
+	}
+	for i := range list {
+		if list[i].to == to {
+			return true
+		}
+	}
+	return false
+}
+
+// linkMembers orders a target after what it pulls in (man systemd.target(5), Default Dependencies).
+func (e *Engine) linkMembers(x *entry) {
+	if x.typ == nil || !x.typ.AfterMembers || !x.common.DefaultDependencies {
+		return
+	}
+	for _, r := range [...]unit.Relation{unit.Requires, unit.Requisite, unit.Wants, unit.BindsTo, unit.PartOf, unit.Upholds} {
+		for _, m := range x.edges[r] {
+			if m.to.load == unit.LoadLoaded && !m.to.common.DefaultDependencies {
+				continue
+			}
+			if hasEdge(x.edges[unit.Before], m.to) { // it is meant the other way round
+				continue
+			}
+			e.addDep(x, unit.Dep{Rel: unit.After, Unit: m.to.name, Origin: unit.OriginDefault, Pos: m.pos})
+		}
+	}
+}
+
+// relink builds the whole graph anew from the specifications: after daemon-reload and recovery.
+func (e *Engine) relink() {
+	for _, x := range e.list {
+		for r := range x.edges {
+			x.edges[r] = nil
+		}
+	}
+	for i := 0; i < len(e.list); i++ { // link may append stubs
+		e.link(e.list[i])
+	}
+	for _, x := range e.list {
+		e.linkMembers(x)
+	}
+	e.sortEdges(e.list)
+	e.generation++
+}
+
+// sortEdges makes every walk of the graph follow unit names, so that the order in which
+// files were read never shows.
+func (e *Engine) sortEdges(list []*entry) {
+	for _, x := range list {
+		for r := range x.edges {
+			slices.SortStableFunc(x.edges[r], func(a, b edge) int { return cmp.Compare(a.to.name, b.to.name) })
+		}
+	}
+}
+
+// cgroupOf is where the unit's processes live, relative to the managed root: under its
+// slice, or for a slice the path of its name.
+func (e *Engine) cgroupOf(x *entry) string {
+	if x.name.Kind() == unit.KindSlice {
+		return x.name.SlicePath()
+	}
+	for _, s := range x.edges[unit.InSlice] {
+		if p := s.to.name.SlicePath(); p != "" {
+			return p + "/" + string(x.name)
+		}
+		return string(x.name)
+	}
+	return ""
+}
+
+// related lists names of one relation, sorted and without repetition.
+func (x *entry) related(r unit.Relation) []unit.Name {
+	list := x.edges[r]
+	if len(list) == 0 {
+		return nil
+	}
+	out := make([]unit.Name, 0, len(list))
+	for i := range list {
+		if n := list[i].to.name; len(out) == 0 || out[len(out)-1] != n {
+			out = append(out, n)
+		}
+	}
+	return out
+}

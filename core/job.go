@@ -1,0 +1,321 @@
+package core
+
+import (
+	"time"
+
+	"github.com/sysmaster-go/sysmaster/unit"
+)
+
+// job is the one job that a unit may have. It waits until nothing that is ordered
+// before it has a job left, then runs until the unit's state says how it ended.
+type job struct {
+	id           JobID
+	x            *entry
+	typ          unit.JobType
+	restart      bool // began as a restart: after the stop it turns into a start
+	running      bool
+	checking     bool // conditions are being evaluated
+	irreversible bool
+	ignoreOrder  bool
+	began        time.Duration // monotonic, when it was queued
+	deadline     time.Duration // 0: none; the time it must have ended
+}
+
+func (j *job) view() JobView {
+	return JobView{ID: j.id, Unit: j.x.name, Type: j.typ, Running: j.running}
+}
+
+// stopsFirst reports whether a job of type t takes its unit down before anything else.
+func stopsFirst(t unit.JobType) bool { return t == unit.JobStop || t == unit.JobRestart }
+
+// waitsFor reports whether job j must wait for job o of a unit that is ordered after
+// (after=true: j's unit is After o's) or before j's. A stop always goes first; of two
+// that start, the earlier unit goes first; of two that stop, the later one.
+func waitsFor(j, o *job, after bool) bool {
+	if j.ignoreOrder || o.ignoreOrder {
+		return false
+	}
+	if after {
+		return !stopsFirst(j.typ)
+	}
+	return stopsFirst(o.typ)
+}
+
+// blocked reports whether an ordered job is still in the way of j.
+func blocked(j *job) bool {
+	for _, n := range j.x.edges[unit.After] {
+		if n.to.job != nil && waitsFor(j, n.to.job, true) {
+			return true
+		}
+	}
+	for _, n := range j.x.edges[unit.Before] {
+		if n.to.job != nil && waitsFor(j, n.to.job, false) {
+			return true
+		}
+	}
+	return false
+}
+
+// tryRun starts the unit's job if nothing is in its way.
+func (e *Engine) tryRun(x *entry) {
+	j := x.job
+	if j == nil || j.running || blocked(j) {
+		return
+	}
+	j.running = true
+	e.touch(x)
+	e.armJob(j, x.common.JobRunningTimeout)
+	switch j.typ {
+	case unit.JobStart:
+		e.runStart(j)
+	case unit.JobVerifyActive:
+		e.settle(x)
+	case unit.JobStop, unit.JobRestart:
+		e.runStop(j)
+	case unit.JobReload:
+		e.runReload(j)
+	}
+}
+
+func (e *Engine) runStart(j *job) {
+	x := j.x
+	switch {
+	case x.u == nil:
+		e.finish(j, unit.JobFailed)
+	case x.state.Active.IsUp():
+		e.finish(j, unit.JobDone)
+	case x.state.Active == unit.Activating && x.state.Sub != "auto-restart":
+		// It is on its way for another reason: the job ends when it arrives.
+	case x.state.Active == unit.Deactivating:
+		// A unit takes a start when it is down; the job is looked at again at each change.
+		j.running = false
+	case !e.boundPeersUp(x):
+		e.finish(j, unit.JobDependency)
+	case len(x.common.Conditions) > 0:
+		j.checking = true
+		e.manage(x, checkEffect(x.common.Conditions))
+	default:
+		e.begin(j)
+	}
+}
+
+// boundPeersUp holds systemd's rule that a unit which is bound to, and ordered after, another
+// does not start while that one is down.
+func (e *Engine) boundPeersUp(x *entry) bool {
+	for _, b := range x.edges[unit.BindsTo] {
+		if hasEdge(x.edges[unit.After], b.to) && !b.to.state.Active.IsUp() {
+			return false
+		}
+	}
+	return true
+}
+
+// checked continues a start whose conditions were evaluated.
+func (e *Engine) checked(x *entry, results []bool) {
+	ok, asserted := conditionsMet(x.common.Conditions, results)
+	x.condition, x.assert = ok, asserted
+	x.times.Condition, x.times.Assert = e.now, e.now
+	e.touch(x)
+	j := x.job
+	if j == nil || !j.checking {
+		return
+	}
+	j.checking = false
+	switch {
+	case !ok:
+		e.handle(x, unit.Request{Kind: unit.RequestConditionFailed})
+		if x.job == j {
+			e.finish(j, unit.JobDone) // man systemd.unit(5): skipped, and that is no failure
+		}
+	case !asserted:
+		e.say(unit.LevelErr, x.name, "assertion failed, not started")
+		e.finish(j, unit.JobAssert)
+	default:
+		e.begin(j)
+	}
+}
+
+// begin hands a start to the unit, within the start limit.
+func (e *Engine) begin(j *job) {
+	x := j.x
+	if x.typ.StartLimit && !e.withinStartLimit(x) {
+		e.say(unit.LevelErr, x.name, "start request repeated too quickly")
+		x.limited = true
+		e.handle(x, unit.Request{Kind: unit.RequestStartLimitHit})
+		e.machineAction(x.common.StartLimitAction, -1, string(x.name)+": start limit hit")
+		if x.job == j {
+			e.finish(j, unit.JobFailed)
+		}
+		return
+	}
+	x.invocation = e.newInvocation(x)
+	e.handle(x, unit.Start{})
+	e.settle(x)
+}
+
+// withinStartLimit counts one start and reports whether it is allowed (StartLimitBurst= within
+// StartLimitIntervalSec=).
+func (e *Engine) withinStartLimit(x *entry) bool {
+	n, window := x.common.StartLimitBurst, x.common.StartLimitInterval
+	if n <= 0 || window <= 0 {
+		return true
+	}
+	keep := x.starts[:0]
+	for _, t := range x.starts {
+		if e.now.Mono-t < window {
+			keep = append(keep, t)
+		}
+	}
+	x.starts = keep
+	if len(x.starts) >= n {
+		return false
+	}
+	x.starts = append(x.starts, e.now.Mono)
+	return true
+}
+
+func (e *Engine) runStop(j *job) {
+	x := j.x
+	if x.u == nil || x.state.Active.IsDown() {
+		e.settle(x)
+		return
+	}
+	e.handle(x, unit.Stop{})
+	e.settle(x)
+}
+
+func (e *Engine) runReload(j *job) {
+	x := j.x
+	if x.u == nil || x.state.Active != unit.Active {
+		e.finish(j, unit.JobInvalid)
+		return
+	}
+	e.handle(x, unit.Reload{})
+	e.settle(x)
+}
+
+// settle ends the unit's job if the unit's state says that it is over. It is called after
+// everything that may have changed the state.
+func (e *Engine) settle(x *entry) {
+	j := x.job
+	if j == nil || !j.running || j.checking {
+		return
+	}
+	a := x.state.Active
+	switch j.typ {
+	case unit.JobStart, unit.JobVerifyActive:
+		switch {
+		case a.IsUp():
+			e.finish(j, unit.JobDone)
+		case a == unit.Failed:
+			e.finish(j, unit.JobFailed)
+		case a == unit.Inactive && j.typ == unit.JobStart:
+			e.finish(j, unit.JobDone) // a oneshot that ran through
+		case a == unit.Inactive:
+			e.finish(j, unit.JobSkipped)
+		}
+	case unit.JobStop, unit.JobRestart:
+		if a.IsDown() || x.u == nil {
+			e.finish(j, unit.JobDone)
+		}
+	case unit.JobReload:
+		if a.IsDown() {
+			e.finish(j, unit.JobFailed)
+		}
+	}
+}
+
+// finish ends a job. It is the only place that removes one. What follows from it - the
+// jobs of dependants, those that waited - is queued, never called.
+func (e *Engine) finish(j *job, result unit.JobResult) {
+	x := j.x
+	if x.job != j {
+		return
+	}
+	e.touch(x)
+	if j.typ == unit.JobRestart && result == unit.JobDone {
+		j.typ, j.running, j.deadline = unit.JobStart, false, 0
+		e.armJob(j, x.common.JobTimeout)
+		e.queueRun(x)
+		e.queueNeighbours(x)
+		return
+	}
+	x.job = nil
+	delete(e.jobs, j.id)
+	e.pub.jobs = true
+	v := j.view()
+	v.Result = result
+	e.publish(JobRemoved{v})
+	if result != unit.JobDone && result != unit.JobCanceled {
+		e.say(unit.LevelWarning, x.name, j.typ.String()+" job ended: "+result.String())
+	}
+	if result != unit.JobDone {
+		e.failDependants(x, j.typ)
+	}
+	if result == unit.JobTimeout || result == unit.JobDependency {
+		if j.typ == unit.JobStart || j.typ == unit.JobVerifyActive {
+			e.triggerAll(x, unit.OnFailure, x.common.OnFailureJobMode)
+		}
+	}
+	e.queueNeighbours(x)
+	e.maybeStarted()
+}
+
+// failDependants ends the jobs that needed this one.
+func (e *Engine) failDependants(x *entry, t unit.JobType) {
+	var rels []unit.Relation
+	switch t {
+	case unit.JobStart, unit.JobVerifyActive:
+		rels = []unit.Relation{unit.RequiredBy, unit.RequisiteOf, unit.BoundBy}
+	case unit.JobStop:
+		rels = []unit.Relation{unit.ConflictedBy}
+	}
+	for _, r := range rels {
+		for _, d := range x.edges[r] {
+			if j := d.to.job; j != nil && (j.typ == unit.JobStart || j.typ == unit.JobVerifyActive) {
+				e.followUp(finishLater{d.to.name, j.id, unit.JobDependency})
+			}
+		}
+	}
+}
+
+// queueNeighbours looks again at every job that may have waited for x's.
+func (e *Engine) queueNeighbours(x *entry) {
+	for _, r := range [...]unit.Relation{unit.Before, unit.After} {
+		for _, n := range x.edges[r] {
+			if n.to.job != nil && !n.to.job.running {
+				e.queueRun(n.to)
+			}
+		}
+	}
+}
+
+func (e *Engine) queueRun(x *entry) {
+	if !x.inRun {
+		x.inRun = true
+		e.run = append(e.run, x)
+	}
+}
+
+// armJob gives a job a deadline if its unit has one.
+func (e *Engine) armJob(j *job, d time.Duration) {
+	if d == 0 || d == unit.Infinity {
+		return
+	}
+	if at := e.now.Deadline(d); j.deadline == 0 || at < j.deadline {
+		j.deadline = at
+		e.heapPush(at, j.x, "")
+	}
+}
+
+// jobTimedOut cancels a job for good: whatever the unit does on its behalf is stopped too.
+func (e *Engine) jobTimedOut(j *job) {
+	x := j.x
+	running, t := j.running, j.typ
+	e.say(unit.LevelErr, x.name, t.String()+" job timed out")
+	e.finish(j, unit.JobTimeout)
+	if running && t == unit.JobStart && x.state.Active == unit.Activating {
+		e.followUp(jobLater{x.name, unit.JobStop, unit.ModeReplace, "job timeout"})
+	}
+	e.machineAction(x.common.JobTimeoutAction, -1, string(x.name)+": job timed out")
+}

@@ -1,0 +1,287 @@
+package core
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/sysmaster-go/sysmaster/core/sys"
+	"github.com/sysmaster-go/sysmaster/unit"
+)
+
+// loadBatch bounds the names of one Load effect.
+const loadBatch = 512
+
+// loading is one Load effect under way.
+type loading struct {
+	entries []*entry
+	reload  bool
+}
+
+// pendingOp is a request that waits until what it refers to is loaded.
+type pendingOp struct {
+	req  *Request
+	run  func()
+	fail func(error)
+}
+
+// askForFiles emits the Load effects for all stubs that nobody reads yet.
+func (e *Engine) askForFiles() {
+	for len(e.wanted) > 0 {
+		n := min(len(e.wanted), loadBatch)
+		batch := slices.Clone(e.wanted[:n])
+		e.wanted = e.wanted[n:]
+		e.load(batch, false)
+	}
+	e.wanted = nil
+}
+
+func (e *Engine) load(batch []*entry, again bool) {
+	names := make([]unit.Name, len(batch))
+	for i, x := range batch {
+		names[i] = x.name
+	}
+	e.manSeq++
+	e.manAsked[e.manSeq] = &loading{batch, again}
+	e.intents = append(e.intents, sys.Intent{Seq: e.manSeq, Effect: sys.Load{Names: names}})
+}
+
+// filesLoaded takes the answer to a Load, links what came, and lets go on what waited for it.
+func (e *Engine) filesLoaded(l sys.Loaded) {
+	asked := e.manAsked[l.Seq]
+	if asked == nil {
+		return
+	}
+	delete(e.manAsked, l.Seq)
+	if asked.reload {
+		e.reloaded(asked, l.Specs)
+		return
+	}
+	var fresh []*entry
+	for i, x := range asked.entries {
+		if i < len(l.Specs) && l.Specs[i] != nil {
+			if y := e.adopt(x, l.Specs[i]); y != nil {
+				fresh = append(fresh, y)
+			}
+		} else {
+			x.stale, x.load, x.reason = false, unit.LoadError, "the loader gave no answer"
+		}
+	}
+	e.linkFresh(fresh)
+	e.loadsDone()
+}
+
+// adopt gives x its specification. If the files say that x is only another name of a unit,
+// the name moves over to that one.
+func (e *Engine) adopt(x *entry, spec *unit.Spec) *entry {
+	x.stale = false
+	if spec.Name != x.name {
+		y := e.names[spec.Name]
+		switch {
+		case y == nil:
+			delete(e.names, x.name)
+			x.name = spec.Name
+			e.names[spec.Name] = x
+			e.pub.renamed()
+		case y != x:
+			e.merge(x, y)
+			if y.loaded {
+				return nil
+			}
+			e.wanted = slices.DeleteFunc(e.wanted, func(w *entry) bool { return w == y })
+			x = y
+		}
+	}
+	return e.adoptSpec(x, spec)
+}
+
+func (e *Engine) adoptSpec(x *entry, spec *unit.Spec) *entry {
+	x.stale, x.loaded, x.specDirty = false, true, true
+	e.setSpec(x, spec)
+	e.alias(x)
+	e.publish(UnitNew{x.name})
+	e.touch(x)
+	return x
+}
+
+// alias makes the other names of a unit point to it.
+func (e *Engine) alias(x *entry) {
+	for _, a := range x.spec.Aliases {
+		y := e.names[a]
+		switch {
+		case y == x:
+		case y == nil:
+			e.names[a] = x
+			e.pub.renamed()
+		case !y.loaded:
+			e.merge(y, x)
+		}
+	}
+	if e.names[x.name] != x {
+		e.names[x.name] = x
+		e.pub.renamed()
+	}
+}
+
+// merge turns the stub x into another name of y: edges that pointed to x point to y.
+func (e *Engine) merge(x, y *entry) {
+	for n, t := range e.names { // every name of x; the order does not matter
+		if t == x {
+			e.names[n] = y
+		}
+	}
+	for r := range x.edges {
+		inv := unit.Relation(r).Inverse()
+		for _, d := range x.edges[r] {
+			for i := range d.to.edges[inv] {
+				if d.to.edges[inv][i].to == x {
+					d.to.edges[inv][i].to = y
+				}
+			}
+			if d.to != y && !hasEdge(y.edges[r], d.to) {
+				y.edges[r] = append(y.edges[r], d)
+			}
+		}
+		x.edges[r] = nil
+	}
+	x.stale, x.gone = false, true
+	e.wanted = slices.DeleteFunc(e.wanted, func(w *entry) bool { return w == x })
+	e.pub.renamed()
+	e.pub.changed(x.index)
+}
+
+// setSpec decodes a specification into x. Errors are load states.
+func (e *Engine) setSpec(x *entry, spec *unit.Spec) {
+	x.spec, x.load, x.reason = spec, spec.Load, spec.LoadError
+	x.typ = e.cfg.Types[x.name.Kind()]
+	x.common = unit.NewCommon()
+	if x.typ == nil {
+		if x.load == unit.LoadLoaded {
+			x.load, x.reason = unit.LoadError, "unsupported type"
+		}
+		return
+	}
+	if x.load != unit.LoadLoaded {
+		return
+	}
+	x.common.IgnoreOnIsolate = x.typ.IgnoreOnIsolate
+	if err := unit.Decode(spec, e.commonKeys, &x.common); err != nil {
+		x.load, x.reason = unit.LoadBadSetting, err.Error()
+		return
+	}
+	if x.u == nil {
+		u, err := x.typ.New(spec)
+		if err != nil {
+			x.load, x.reason = unit.LoadBadSetting, err.Error()
+			e.say(unit.LevelErr, x.name, err.Error())
+			return
+		}
+		x.u = u
+		if x.state.Active.IsDown() {
+			e.setState(x, u.State())
+		}
+	}
+}
+
+func (e *Engine) linkFresh(fresh []*entry) {
+	if len(fresh) == 0 {
+		return
+	}
+	for _, x := range fresh {
+		e.link(x)
+	}
+	// A target's members may have come before or after it.
+	targets := slices.Clone(fresh)
+	for _, x := range fresh {
+		for _, r := range [...]unit.Relation{unit.RequiredBy, unit.RequisiteOf, unit.WantedBy, unit.BoundBy, unit.ConsistsOf, unit.UpheldBy} {
+			for _, d := range x.edges[r] {
+				targets = append(targets, d.to)
+			}
+		}
+	}
+	for _, x := range targets {
+		e.linkMembers(x)
+	}
+	seen := make(map[*entry]bool)
+	var sort []*entry
+	for _, x := range targets {
+		for _, y := range append(neighbours(x), x) {
+			if !seen[y] {
+				seen[y] = true
+				sort = append(sort, y)
+			}
+		}
+	}
+	e.sortEdges(sort)
+	for _, x := range sort {
+		if c := e.cgroupOf(x); c != x.cgroup && x.state.Active.IsDown() {
+			x.cgroup = c
+			e.touch(x)
+		}
+	}
+	e.generation++
+}
+
+func neighbours(x *entry) []*entry {
+	var out []*entry
+	for r := range x.edges {
+		for _, d := range x.edges[r] {
+			out = append(out, d.to)
+		}
+	}
+	return out
+}
+
+// loadsDone lets the waiting requests go on when nothing is being read any more.
+func (e *Engine) loadsDone() {
+	if len(e.manAsked) > 0 || len(e.wanted) > 0 {
+		return
+	}
+	ops := e.waiting
+	e.waiting = nil
+	for _, op := range ops {
+		op.run()
+	}
+}
+
+// whenLoaded runs f when all that n refers to is loaded: now, or in the turn in which the
+// last file came.
+func (e *Engine) whenLoaded(r *Request, n unit.Name, f func(x *entry)) {
+	if _, err := unit.ParseName(string(n)); err != nil {
+		e.reply(r, Response{Err: &RequestError{n, ErrNoSuchUnit, "not a valid unit name"}})
+		return
+	}
+	if e.names[n] == nil && len(e.names) >= MaxUnits {
+		e.reply(r, Response{Err: &RequestError{n, ErrTooManyUnits, ""}})
+		return
+	}
+	x := e.intern(n)
+	if x.load == unit.LoadNotFound && !x.stale && x.job == nil && x.state.Active.IsDown() {
+		x.stale = true // look again: the file may have come since
+		e.wanted = append(e.wanted, x)
+	}
+	if !x.stale && len(e.wanted) == 0 && len(e.manAsked) == 0 {
+		f(x)
+		return
+	}
+	e.waiting = append(e.waiting, &pendingOp{req: r, run: func() { f(e.names[n]) }})
+}
+
+// loadable is why x cannot be started; nil when it can.
+func (x *entry) loadable() error {
+	switch {
+	case x.u != nil && x.load == unit.LoadLoaded:
+		return nil
+	case x.load == unit.LoadNotFound:
+		return &RequestError{x.name, ErrNoSuchUnit, x.reason}
+	case x.load == unit.LoadMasked:
+		return &RequestError{x.name, ErrMasked, ""}
+	case x.load == unit.LoadBadSetting:
+		return &RequestError{x.name, ErrBadUnit, firstLine(x.reason)}
+	}
+	return &RequestError{x.name, ErrLoad, firstLine(x.reason)}
+}
+
+func firstLine(s string) string {
+	s, _, _ = strings.Cut(s, "\n")
+	return s
+}

@@ -1,0 +1,337 @@
+package core
+
+import (
+	"slices"
+
+	"github.com/sysmaster-go/sysmaster/core/sys"
+	"github.com/sysmaster-go/sysmaster/unit"
+)
+
+// handle gives one event to a unit and takes what the unit did with it. It is the only caller
+// of Unit.Handle. The result is the reason with which the unit refused, if it did.
+func (e *Engine) handle(x *entry, ev unit.Event) (refused string) {
+	if x.u == nil {
+		return "unit is not loaded"
+	}
+	tx := unit.NewTx(e.now, x.cgroup, peers{e, x}, &x.seq)
+	seq := x.seq
+	if p := deliver(x.u, tx, ev); p != "" {
+		x.seq = seq
+		e.panicked(x, p)
+		return p
+	}
+	e.touch(x)
+	for _, em := range tx.Effects() {
+		e.effect(x, em)
+	}
+	e.indexProcs(x)
+	e.stateMayHaveChanged(x)
+	if ok := tx.ReloadResult(); ok != nil && x.job != nil && x.job.typ == unit.JobReload && x.job.running {
+		if *ok {
+			e.finish(x.job, unit.JobDone)
+		} else {
+			e.finish(x.job, unit.JobFailed)
+		}
+	}
+	if r := tx.Refused(); r != "" {
+		e.refused(x, ev, r)
+		return r
+	}
+	return ""
+}
+
+// deliver shields the engine from a unit type that panics.
+func deliver(u unit.Unit, tx *unit.Tx, ev unit.Event) (panicked string) {
+	defer func() {
+		if p := recover(); p != nil {
+			panicked = panicText(p)
+		}
+	}()
+	u.Handle(tx, ev)
+	return ""
+}
+
+// panicked replaces a unit whose code failed by a failed one: its processes are killed, its job fails.
+func (e *Engine) panicked(x *entry, what string) {
+	e.say(unit.LevelErr, x.name, "unit type failed: "+what)
+	x.seq++
+	e.emit(x, unit.Emitted{Seq: x.seq, Effect: unit.Kill{Signal: 9}})
+	x.u = nil
+	x.timers = nil
+	x.load, x.reason = unit.LoadError, "the unit's type failed: "+what
+	e.indexProcs(x)
+	e.stateMayHaveChanged(x)
+	e.touch(x)
+}
+
+// refused turns a unit's refusal into the end of the job that asked.
+func (e *Engine) refused(x *entry, ev unit.Event, reason string) {
+	switch ev.(type) {
+	case unit.Start, unit.Stop, unit.Reload:
+		e.say(unit.LevelErr, x.name, reason)
+		if j := x.job; j != nil && j.running {
+			e.finish(j, unit.JobFailed)
+		}
+	}
+}
+
+// effect takes one effect of a unit: internal ones are done now, all others are recorded
+// and carried out after the commit.
+func (e *Engine) effect(x *entry, em unit.Emitted) {
+	switch f := em.Effect.(type) {
+	case unit.Arm:
+		e.arm(x, f.ID, f.At)
+	case unit.Disarm:
+		e.disarm(x, f.ID)
+	case unit.Enqueue:
+		e.nextTurn(jobLater{f.Unit, f.Type, f.Mode, "asked by " + string(x.name)})
+	case unit.Act:
+		e.machineAction(f.Action, f.Code, f.Reason)
+	case unit.Say:
+		e.say(f.Level, x.name, f.Text)
+	default:
+		e.emit(x, em)
+	}
+}
+
+func (e *Engine) emit(x *entry, em unit.Emitted) {
+	if answered(em.Effect) {
+		x.pending = append(x.pending, em)
+	}
+	e.intents = append(e.intents, e.intent(x, em))
+	e.touch(x)
+}
+
+func (e *Engine) intent(x *entry, em unit.Emitted) sys.Intent {
+	return sys.Intent{Unit: x.name, Seq: em.Seq, CGroup: x.cgroup, Invocation: x.invocation, Spec: x.spec, Effect: em.Effect}
+}
+
+// answered reports whether an effect gets exactly one answer; watches do not.
+func answered(f unit.Effect) bool {
+	switch f.(type) {
+	case unit.WatchPath, unit.UnwatchPath, unit.WatchFD, unit.UnwatchFD:
+		return false
+	}
+	return true
+}
+
+// manage asks for an effect of the engine itself on behalf of a unit; it is recorded like
+// the unit's own.
+func (e *Engine) manage(x *entry, f unit.Effect) {
+	x.seq++
+	e.emit(x, unit.Emitted{Seq: x.seq, Effect: f})
+}
+
+// stateMayHaveChanged compares x's state with the last one seen, and queues what a change means.
+func (e *Engine) stateMayHaveChanged(x *entry) {
+	old, now := x.state, unit.State{}
+	switch {
+	case x.u != nil:
+		now = x.u.State()
+	case old.Active != unit.Inactive: // its code failed, or its file went while it ran
+		now = unit.State{Active: unit.Failed, Sub: "failed", Result: "resources"}
+	}
+	if old == now {
+		return
+	}
+	e.setState(x, now)
+	e.touch(x)
+	e.stamp(x, old.Active, now.Active)
+	e.publish(UnitChanged{x.name, old, now})
+	unexpected := e.unexpected(x)
+	e.settle(x)
+	if x.job != nil && !x.job.running {
+		e.queueRun(x)
+	}
+	if unexpected {
+		e.retroactive(x, old.Active, now.Active)
+	}
+	e.consequences(x, old, now)
+	for _, r := range [...]unit.Relation{unit.Triggers, unit.TriggeredBy, unit.BindsTo} {
+		for _, p := range x.edges[r] {
+			if p.to.u != nil {
+				e.followUp(peerLater{p.to, x.name, r.Inverse(), old, now})
+			}
+		}
+	}
+}
+
+// setState is the only place that sets a unit's state.
+func (e *Engine) setState(x *entry, s unit.State) {
+	if x.state.Active == unit.Failed {
+		e.failed--
+	}
+	if s.Active == unit.Failed {
+		e.failed++
+	}
+	x.state = s
+}
+
+func (e *Engine) stamp(x *entry, old, now unit.ActiveState) {
+	t := &x.times
+	t.StateChange = e.now
+	if old.IsDown() && !now.IsDown() {
+		t.InactiveExit = e.now
+	}
+	if !old.IsDown() && now.IsDown() {
+		t.InactiveEnter = e.now
+	}
+	if !old.IsUp() && now.IsUp() {
+		t.ActiveEnter = e.now
+	}
+	if old.IsUp() && !now.IsUp() {
+		t.ActiveExit = e.now
+	}
+}
+
+// unexpected reports whether the present change of state was not asked for by a job.
+func (e *Engine) unexpected(x *entry) bool {
+	j := x.job
+	if j == nil || !j.running {
+		return true
+	}
+	a := x.state.Active
+	switch j.typ {
+	case unit.JobStart, unit.JobVerifyActive:
+		return a == unit.Deactivating
+	case unit.JobStop, unit.JobRestart:
+		return !a.IsDown() && a != unit.Deactivating
+	}
+	return a.IsDown() || a == unit.Deactivating
+}
+
+// retroactive does for a change that nobody asked for what a job would have done.
+func (e *Engine) retroactive(x *entry, old, now unit.ActiveState) {
+	switch {
+	case old.IsDown() && !now.IsDown():
+		for _, r := range [...]unit.Relation{unit.Requires, unit.BindsTo, unit.Wants, unit.Upholds} {
+			mode := unit.ModeReplace
+			if r == unit.Wants || r == unit.Upholds {
+				mode = unit.ModeFail
+			}
+			for _, d := range x.edges[r] {
+				if d.to.state.Active.IsDown() && !hasEdge(x.edges[unit.After], d.to) {
+					e.nextTurn(jobLater{d.to.name, unit.JobStart, mode, "needed by " + string(x.name)})
+				}
+			}
+		}
+		for _, d := range x.edges[unit.Conflicts] {
+			if !d.to.state.Active.IsDown() {
+				e.nextTurn(jobLater{d.to.name, unit.JobStop, unit.ModeReplace, "conflicts with " + string(x.name)})
+			}
+		}
+	case !old.IsDown() && old != unit.Deactivating && (now.IsDown() || now == unit.Deactivating):
+		for _, d := range x.edges[unit.BoundBy] {
+			if !d.to.state.Active.IsDown() && d.to.state.Active != unit.Deactivating {
+				e.nextTurn(jobLater{d.to.name, unit.JobStop, unit.ModeReplace, "bound to " + string(x.name)})
+			}
+		}
+	}
+}
+
+// consequences are the settings that react to a unit's end.
+func (e *Engine) consequences(x *entry, old, now unit.State) {
+	if now.Active == unit.Failed && old.Active != unit.Failed {
+		e.triggerAll(x, unit.OnFailure, x.common.OnFailureJobMode)
+		if !x.limited {
+			e.machineAction(x.common.FailureAction, x.common.FailureActionExit, string(x.name)+" failed")
+		}
+	}
+	if now.Active == unit.Inactive && old.Active != unit.Inactive {
+		if old.Active != unit.Failed {
+			e.triggerAll(x, unit.OnSuccess, x.common.OnSuccessJobMode)
+			e.machineAction(x.common.SuccessAction, x.common.SuccessActionExit, string(x.name)+" ended")
+		}
+	}
+	if !now.Active.IsUp() && old.Active.IsUp() || now.Active.IsDown() {
+		e.checkNeeded(x)
+	}
+	if !now.Active.IsDown() && old.Active.IsDown() {
+		x.limited = false
+	}
+	if now.Active.IsDown() && !old.Active.IsDown() && x.job == nil {
+		for _, d := range x.edges[unit.UpheldBy] {
+			if d.to.state.Active.IsUp() {
+				e.nextTurn(jobLater{x.name, unit.JobStart, unit.ModeFail, "upheld by " + string(d.to.name)})
+			}
+		}
+	}
+}
+
+// checkNeeded stops units with StopWhenUnneeded= that x no longer needs.
+func (e *Engine) checkNeeded(x *entry) {
+	for _, r := range [...]unit.Relation{unit.Requires, unit.Requisite, unit.Wants, unit.BindsTo} {
+		for _, d := range x.edges[r] {
+			y := d.to
+			if !y.common.StopWhenUnneeded || !y.state.Active.IsUp() || y.job != nil || e.needed(y) {
+				continue
+			}
+			e.nextTurn(jobLater{y.name, unit.JobStop, unit.ModeFail, "not needed any more"})
+		}
+	}
+}
+
+func (e *Engine) needed(y *entry) bool {
+	for _, r := range [...]unit.Relation{unit.RequiredBy, unit.RequisiteOf, unit.WantedBy, unit.BoundBy} {
+		for _, d := range y.edges[r] {
+			if !d.to.state.Active.IsDown() || d.to.job != nil {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (e *Engine) triggerAll(x *entry, r unit.Relation, mode unit.JobMode) {
+	for _, d := range x.edges[r] {
+		e.nextTurn(jobLater{d.to.name, unit.JobStart, mode, r.String() + " of " + string(x.name)})
+	}
+}
+
+// indexProcs keeps the maps from PIDs and control groups to units in step with x.
+func (e *Engine) indexProcs(x *entry) {
+	if x.cgroup != "" && e.cgs[x.cgroup] != x {
+		e.cgs[x.cgroup] = x
+	}
+	e.procScratch = e.procScratch[:0]
+	if h, ok := x.u.(unit.ProcHolder); ok {
+		h.Procs(e.collectProc)
+	}
+	if slices.Equal(e.procScratch, x.procs) {
+		return
+	}
+	for _, p := range x.procs {
+		if e.procs[p.Proc.PID] == x {
+			delete(e.procs, p.Proc.PID)
+		}
+	}
+	x.procs = slices.Clone(e.procScratch)
+	for _, p := range x.procs {
+		e.procs[p.Proc.PID] = x
+	}
+}
+
+// peers is the view of other units that a Tx carries.
+type peers struct {
+	e *Engine
+	x *entry
+}
+
+// Peer finds a unit by name.
+func (p peers) Peer(n unit.Name) (unit.Peer, bool) {
+	y := p.e.lookup(n)
+	if y == nil {
+		return unit.Peer{}, false
+	}
+	out := unit.Peer{Name: y.name, State: y.state}
+	if y.job != nil {
+		out.Job = y.job.typ
+	}
+	if h, ok := y.u.(unit.FDHolder); ok {
+		out.FDs = h.FDs()
+	}
+	return out, true
+}
+
+// Related lists the names of one relation.
+func (p peers) Related(r unit.Relation) []unit.Name { return p.x.related(r) }

@@ -1,0 +1,170 @@
+package core
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+
+	"github.com/sysmaster-go/sysmaster/unit"
+)
+
+// published is what the last View shares with the next one.
+type published struct {
+	chunks  []*chunk
+	dirty   []int // indexes of entries that changed
+	renames bool
+	jobs    bool
+	names   map[unit.Name]int
+}
+
+func (p *published) changed(i int) { p.dirty = append(p.dirty, i) }
+func (p *published) renamed()      { p.renames = true }
+
+// publishView makes a new View of what was committed. It copies the chunks of changed
+// units and nothing else.
+func (e *Engine) publishView() {
+	p := &e.pub
+	old := e.view.Load()
+	state := e.systemState()
+	if old != nil && len(p.dirty) == 0 && !p.renames && !p.jobs && old.state == state && old.count == len(e.list) {
+		return
+	}
+	if e.lazy == nil || e.lazy.generation != e.generation || len(e.lazy.sources) != len(e.list) {
+		e.lazy = e.newLazyGraph()
+	}
+	first := 0
+	if old != nil {
+		first = old.count
+	}
+	for i := first; i < len(e.list); i++ {
+		p.changed(i)
+	}
+	p.chunks = slices.Clone(p.chunks)
+	for len(p.chunks)*chunkSize < len(e.list) {
+		p.chunks = append(p.chunks, new(chunk))
+	}
+	slices.Sort(p.dirty)
+	last := -1
+	for _, i := range slices.Compact(p.dirty) {
+		if c := i / chunkSize; c != last {
+			last = c
+			fresh := *p.chunks[c]
+			p.chunks[c] = &fresh
+		}
+		p.chunks[last][i%chunkSize] = e.unitView(e.list[i])
+	}
+	p.dirty = p.dirty[:0]
+	if p.names == nil || p.renames || len(p.names) != len(e.names) {
+		p.names = make(map[unit.Name]int, len(e.names))
+		for n, x := range e.names {
+			p.names[n] = x.index
+		}
+	}
+	v := &View{Turn: e.turn, names: p.names, units: p.chunks, count: len(e.list), state: state}
+	if old != nil && !p.jobs {
+		v.jobs = old.jobs
+	} else {
+		v.jobs = e.jobViews()
+	}
+	p.renames, p.jobs = false, false
+	e.view.Store(v)
+}
+
+func (e *Engine) jobViews() []*JobView {
+	out := make([]*JobView, 0, len(e.jobs))
+	for _, j := range e.jobs {
+		v := j.view()
+		out = append(out, &v)
+	}
+	slices.SortFunc(out, func(a, b *JobView) int { return cmp.Compare(a.ID, b.ID) })
+	return out
+}
+
+func (e *Engine) systemState() string {
+	switch {
+	case e.shutdown != nil:
+		return "stopping"
+	case !e.started:
+		return "starting"
+	case e.failed > 0:
+		return "degraded"
+	}
+	return "running"
+}
+
+func (e *Engine) unitView(x *entry) *UnitView {
+	if x.gone {
+		return nil
+	}
+	common := x.common
+	v := &UnitView{
+		Name: x.name, Spec: x.spec, Type: x.typ, Common: &common, Load: x.load, LoadError: x.reason,
+		State: x.state, CGroup: x.cgroup, Invocation: x.invocation, Times: x.times, Procs: x.procs,
+		ConditionResult: x.condition, AssertResult: x.assert,
+	}
+	if x.job != nil {
+		j := x.job.view()
+		v.Job = &j
+	}
+	if x.u != nil {
+		v.snapshot, v.version = x.u.Snapshot(nil), x.typ.Version
+	}
+	lazy, i := e.lazy, x.index
+	v.Relations = func() *[unit.NumRelations][]unit.Name { return lazy.relations(i) }
+	return v
+}
+
+// lazyGraph computes names of related units for readers, in the reader's goroutine, from
+// the edges that one generation of the graph had.
+type lazyGraph struct {
+	generation uint64
+	once       sync.Once
+	sources    []graphSource
+	related    [][unit.NumRelations][]unit.Name
+}
+
+// graphSource is one unit's edges in one direction, immutable.
+type graphSource struct {
+	name unit.Name
+	out  []graphEdge
+}
+
+type graphEdge struct {
+	rel unit.Relation
+	to  int
+}
+
+func (e *Engine) newLazyGraph() *lazyGraph {
+	g := &lazyGraph{generation: e.generation, sources: make([]graphSource, len(e.list))}
+	for i, x := range e.list {
+		g.sources[i].name = x.name
+		for r := 0; r < len(x.edges); r += 2 { // every edge stands at both ends: one direction suffices
+			for _, d := range x.edges[r] {
+				g.sources[i].out = append(g.sources[i].out, graphEdge{unit.Relation(r), d.to.index})
+			}
+		}
+	}
+	return g
+}
+
+func (g *lazyGraph) relations(i int) *[unit.NumRelations][]unit.Name {
+	g.once.Do(g.compute)
+	return &g.related[i]
+}
+
+func (g *lazyGraph) compute() {
+	g.related = make([][unit.NumRelations][]unit.Name, len(g.sources))
+	for a := range g.sources {
+		for _, d := range g.sources[a].out {
+			g.related[a][d.rel] = append(g.related[a][d.rel], g.sources[d.to].name)
+			inv := d.rel.Inverse()
+			g.related[d.to][inv] = append(g.related[d.to][inv], g.sources[a].name)
+		}
+	}
+	for a := range g.related {
+		for r := range g.related[a] {
+			slices.Sort(g.related[a][r])
+			g.related[a][r] = slices.Compact(g.related[a][r])
+		}
+	}
+}

@@ -1,0 +1,219 @@
+package core
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/sysmaster-go/sysmaster/core/sys"
+	"github.com/sysmaster-go/sysmaster/state"
+	"github.com/sysmaster-go/sysmaster/unit"
+)
+
+// Recovery, in steps that may each be repeated:
+//
+//  1. load       specifications, units and the engine's own record, from the store alone
+//  2. rebuild    graph, timers, jobs; no unit file is read for a unit that was known
+//  3. compare    each unanswered effect: idempotent ones are repeated, spawns are probed
+//  4. reconnect  every process that a unit holds is attached again; units set up their watches
+//  5. resume     waiting jobs and follow-ups go on
+//
+// Steps 3 to 5 only queue work; the first turn does it, after its own commit.
+
+// recover fills the engine from its store.
+func (e *Engine) recover() error {
+	specs := make(map[string]*unit.Spec)
+	units := make(map[string][]byte)
+	report, err := e.cfg.Store.Load(func(r state.Record) error {
+		switch r.Segment {
+		case state.Meta:
+			if r.Key == metaKey {
+				return e.decodeMeta(r.Data)
+			}
+		case state.Specs:
+			s, err := decodeSpec(r.Data)
+			if err != nil {
+				return fmt.Errorf("cannot read the stored settings of %s: %w", r.Key, err)
+			}
+			specs[r.Key] = s
+		case state.Units:
+			units[r.Key] = slices.Clone(r.Data)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("cannot recover the state: %w", err)
+	}
+	for _, p := range report.Problems {
+		e.say(unit.LevelErr, "", "state store: "+p.String())
+	}
+	e.rebuild(specs, units)
+	if !e.booted {
+		e.boot()
+		return nil
+	}
+	e.compare()
+	e.reconnect()
+	e.resume()
+	return nil
+}
+
+// rebuild is step 2.
+func (e *Engine) rebuild(specs map[string]*unit.Spec, units map[string][]byte) {
+	for _, name := range slices.Sorted(maps.Keys(specs)) {
+		x := e.intern(unit.Name(name))
+		x.stale, x.loaded = false, true
+		e.restore(x, specs[name], units[name])
+	}
+	e.wanted = nil
+	for _, x := range slices.Clone(e.list) {
+		e.alias(x)
+	}
+	kept := make(map[*entry]string)
+	for _, x := range e.list {
+		kept[x] = x.cgroup
+	}
+	e.relink()
+	for x, path := range kept {
+		if path != "" {
+			x.cgroup = path // where its processes are, whatever the graph says now
+		}
+		e.indexProcs(x)
+	}
+	for _, x := range e.list {
+		for _, t := range x.timers {
+			e.heapPush(t.at, x, t.id)
+		}
+		if j := x.job; j != nil {
+			e.jobs[j.id] = j
+			e.nextJob = max(e.nextJob, j.id)
+			if j.deadline != 0 {
+				e.heapPush(j.deadline, x, "")
+			}
+		}
+	}
+}
+
+// restore gives x its stored specification and state. What cannot be read costs that unit
+// only; its processes stay in its control group, where stop finds them.
+func (e *Engine) restore(x *entry, spec *unit.Spec, data []byte) {
+	e.setSpecOnly(x, spec)
+	if data == nil {
+		e.fresh(x)
+		return
+	}
+	load, reason := x.load, x.reason
+	s, err := decodeUnit(data, x)
+	if x.typ == nil {
+		x.load, x.reason = load, reason
+		return
+	}
+	if err == nil && s.hasUnit {
+		x.u, err = x.typ.Restore(spec, s.version, s.snapshot)
+	}
+	switch {
+	case err != nil:
+		e.say(unit.LevelErr, x.name, "cannot read its stored state: "+err.Error())
+		x.pending, x.timers, x.job = nil, nil, nil
+		e.fresh(x)
+	case x.u != nil:
+		e.setState(x, x.u.State())
+	default:
+		s := x.state
+		x.state = unit.State{}
+		e.setState(x, s)
+	}
+}
+
+// fresh makes x's unit in its first state, if its files allow it.
+func (e *Engine) fresh(x *entry) {
+	x.u = nil
+	e.setSpec(x, x.spec)
+}
+
+// setSpecOnly decodes the engine's share of a specification without making a unit.
+func (e *Engine) setSpecOnly(x *entry, spec *unit.Spec) {
+	x.spec, x.load, x.reason = spec, spec.Load, spec.LoadError
+	x.typ = e.cfg.Types[x.name.Kind()]
+	x.common = unit.NewCommon()
+	if x.typ == nil {
+		x.load, x.reason = unsupported(x.load, x.reason)
+		return
+	}
+	x.common.IgnoreOnIsolate = x.typ.IgnoreOnIsolate
+	if err := unit.Decode(spec, e.commonKeys, &x.common); err != nil && x.load == unit.LoadLoaded {
+		x.load, x.reason = unit.LoadBadSetting, err.Error()
+	}
+}
+
+func unsupported(load unit.LoadState, reason string) (unit.LoadState, string) {
+	if load == unit.LoadLoaded {
+		return unit.LoadError, "unsupported type"
+	}
+	return load, reason
+}
+
+// compare is step 3.
+func (e *Engine) compare() {
+	for _, x := range e.byName() {
+		for _, em := range slices.Clone(x.pending) {
+			in := e.intent(x, em)
+			if em.Effect.Class() != unit.Probe {
+				e.intents = append(e.intents, in)
+				continue
+			}
+			out := e.cfg.World.Prober.Probe(in)
+			switch {
+			case out.State == sys.NotDone:
+				e.intents = append(e.intents, in)
+			case out.State == sys.Done && out.Event == nil:
+			case out.State == sys.Done:
+				e.followUp(answerLater{x, out.Event})
+			default:
+				e.say(unit.LevelErr, x.name, "it is not known whether its command ran before the restart; it counts as failed")
+				e.followUp(answerLater{x, unknownOutcome(em)})
+			}
+		}
+	}
+}
+
+// unknownOutcome is the answer to an effect that may have been done and must not be repeated.
+func unknownOutcome(em unit.Emitted) unit.Event {
+	const why = "the outcome is not known after a restart of the manager"
+	if s, ok := em.Effect.(unit.Spawn); ok {
+		return unit.Spawned{Seq: em.Seq, Role: s.Role, Err: &unit.SpawnError{Step: "recovery", Msg: why}}
+	}
+	return unit.Done{Seq: em.Seq, Err: why}
+}
+
+// reconnect is step 4.
+func (e *Engine) reconnect() {
+	for _, x := range e.byName() {
+		for _, p := range slices.Clone(x.procs) {
+			e.manage(x, unit.Attach{Proc: p.Proc})
+		}
+		if x.u != nil && (!x.state.Active.IsDown() || len(x.procs) > 0) {
+			e.followUp(recoveredLater{x})
+		}
+	}
+}
+
+// resume is step 5.
+func (e *Engine) resume() {
+	for _, x := range e.byName() {
+		if x.job != nil && !x.job.running {
+			e.queueRun(x)
+		}
+	}
+	if e.shutdown != nil {
+		e.intents = append(e.intents, sys.Intent{Effect: *e.shutdown})
+	}
+}
+
+// byName lists the units in an order that does not depend on how they came to be loaded.
+func (e *Engine) byName() []*entry {
+	list := slices.DeleteFunc(slices.Clone(e.list), func(x *entry) bool { return x.gone })
+	slices.SortFunc(list, func(a, b *entry) int { return cmp.Compare(a.name, b.name) })
+	return list
+}

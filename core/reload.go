@@ -1,0 +1,138 @@
+package core
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/sysmaster-go/sysmaster/unit"
+)
+
+// reload is a daemon-reload under way: all specifications are read again beside the loop,
+// and applied in one turn when the last one has come.
+type reload struct {
+	requests []*Request
+	left     int
+	specs    map[*entry]*unit.Spec
+}
+
+// startReload reads all files again. A reload that is asked for while one runs is answered
+// by one that begins after it.
+func (e *Engine) startReload(r *Request) {
+	if e.reloading != nil {
+		e.reloadNext = append(e.reloadNext, r)
+		return
+	}
+	e.reloading = &reload{requests: []*Request{r}, specs: make(map[*entry]*unit.Spec)}
+	e.publish(Reloading{true})
+	var batch []*entry
+	flush := func() {
+		if len(batch) > 0 {
+			e.reloading.left++
+			e.load(batch, true)
+			batch = nil
+		}
+	}
+	for _, x := range e.list {
+		if x.gone || x.stale {
+			continue
+		}
+		if batch = append(batch, x); len(batch) == loadBatch {
+			flush()
+		}
+	}
+	flush()
+	if e.reloading.left == 0 {
+		e.applyReload()
+	}
+}
+
+func (e *Engine) reloaded(l *loading, specs []*unit.Spec) {
+	r := e.reloading
+	for i, x := range l.entries {
+		if i < len(specs) && specs[i] != nil {
+			r.specs[x] = specs[i]
+		}
+	}
+	r.left--
+	if r.left == 0 {
+		e.applyReload()
+	}
+}
+
+// applyReload gives every unit its new specification and its old state. Jobs stay as they
+// are: they refer to units, not to files.
+func (e *Engine) applyReload() {
+	r := e.reloading
+	e.reloading = nil
+	for _, x := range slices.Clone(e.list) {
+		spec := r.specs[x]
+		switch {
+		case spec == nil || x.gone:
+		case spec.Name != x.name: // it has become an alias of another unit
+			if x.state.Active.IsDown() && x.job == nil {
+				e.adopt(x, spec)
+			}
+		default:
+			if !sameSpec(x.spec, spec) {
+				e.respec(x, spec)
+			}
+			e.alias(x)
+		}
+	}
+	e.relink()
+	e.publish(Reloading{false})
+	for _, q := range r.requests {
+		e.reply(q, Response{})
+	}
+	e.loadsDone()
+	if next := e.reloadNext; len(next) > 0 {
+		e.reloadNext = nil
+		e.startReload(next[0])
+		if e.reloading != nil {
+			e.reloading.requests = append(e.reloading.requests, next[1:]...)
+		}
+	}
+}
+
+// respec replaces x's specification and keeps its state. A unit that is up keeps its old
+// settings if the new files cannot be used.
+func (e *Engine) respec(x *entry, spec *unit.Spec) {
+	e.touch(x)
+	x.specDirty = true
+	idle := x.state.Active.IsDown() && len(x.pending) == 0
+	switch {
+	case x.u == nil || x.load != unit.LoadLoaded && idle:
+		x.u = nil
+		e.setSpec(x, spec)
+		e.stateMayHaveChanged(x)
+	case spec.Load != unit.LoadLoaded && idle:
+		x.u = nil
+		e.setSpec(x, spec)
+	case spec.Load != unit.LoadLoaded: // it runs on as it was started
+		x.load, x.reason = spec.Load, spec.LoadError
+		x.spec = withLoad(x.spec, spec)
+	default:
+		v, err := x.typ.Restore(spec, x.typ.Version, x.u.Snapshot(nil))
+		if err != nil {
+			e.say(unit.LevelErr, x.name, "new settings are not taken: "+err.Error())
+			x.load, x.reason = unit.LoadBadSetting, err.Error()
+			return
+		}
+		x.u = v
+		e.setSpec(x, spec)
+		e.indexProcs(x)
+		e.stateMayHaveChanged(x)
+	}
+}
+
+// withLoad is old with the load state of now.
+func withLoad(old, now *unit.Spec) *unit.Spec {
+	s := *old
+	s.Load, s.LoadError, s.Diags = now.Load, now.LoadError, now.Diags
+	return &s
+}
+
+// sameSpec compares what two specifications amount to, by their stored form.
+func sameSpec(a, b *unit.Spec) bool {
+	return a != nil && bytes.Equal(encodeSpec(a), encodeSpec(b))
+}

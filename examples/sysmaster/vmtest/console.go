@@ -86,6 +86,9 @@ func plain(text string) string {
 			return b.String()
 		}
 		end := strings.IndexFunc(after, func(r rune) bool { return r >= 0x40 && r <= 0x7e })
+		if end < 0 {
+			return b.String()
+		}
 		text = after[end+1:]
 	}
 }

@@ -14,8 +14,8 @@ import (
 // Sample is what one boot gave. Times are in milliseconds, memory in KiB.
 type Sample struct {
 	ReadyMS   float64 `json:"ready_ms"`   // from the hand-over to the workload's last stamp
-	InitCPU   float64 `json:"init_cpu"`   // of all the init's processes
-	SystemCPU float64 `json:"system_cpu"` // of everything in the machine since the kernel's start, without idling
+	InitCPU   float64 `json:"init_cpu"`   // of all the init's processes, since the hand-over
+	SystemCPU float64 `json:"system_cpu"` // of everything in the machine since the kernel's start, without idling; the same start is in it for all
 	PSS       float64 `json:"pss"`
 	Private   float64 `json:"private"`
 	Anonymous float64 `json:"anonymous"`
@@ -56,10 +56,15 @@ func observe(ctx context.Context, m *vmtest.Machine) (Sample, error) {
 		return Sample{}, err
 	}
 	var s Sample
-	var err error
-	if s.InitCPU, err = awaitQuiet(ctx, m); err != nil {
+	all, err := awaitQuiet(ctx, m)
+	if err != nil {
 		return Sample{}, err
 	}
+	before, err := processCPU(ctx, m, "/dev/vmtest/handover.stat")
+	if err != nil {
+		return Sample{}, err
+	}
+	s.InitCPU = all - before
 	if s.SystemCPU, err = systemCPU(ctx, m); err != nil {
 		return Sample{}, err
 	}
@@ -117,17 +122,21 @@ func initCPU(ctx context.Context, m *vmtest.Machine) (float64, error) {
 	}
 	sum := 0.0
 	for _, pid := range pids {
-		stat, err := m.Read(ctx, fmt.Sprintf("/proc/%d/stat", pid))
-		if err != nil {
-			return 0, err
-		}
-		ms, err := parseCPU(stat)
+		ms, err := processCPU(ctx, m, fmt.Sprintf("/proc/%d/stat", pid))
 		if err != nil {
 			return 0, err
 		}
 		sum += ms
 	}
 	return sum, nil
+}
+
+func processCPU(ctx context.Context, m *vmtest.Machine, path string) (float64, error) {
+	stat, err := m.Read(ctx, path)
+	if err != nil {
+		return 0, err
+	}
+	return parseCPU(stat)
 }
 
 // parseCPU gives utime+stime of a /proc/PID/stat line: fields 14 and 15, counted from behind the command name, which may hold anything.

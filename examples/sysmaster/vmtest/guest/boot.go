@@ -16,6 +16,7 @@ const (
 	newRoot      = "/newroot"
 	stateDir     = "/dev/vmtest" // on devtmpfs: the one place that is writable before any init ran and stays across all of them
 	handoverFile = stateDir + "/handover"
+	handoverStat = stateDir + "/handover.stat" // PID 1's /proc/PID/stat then: what the kernel and this program used is not the init's
 	stampFile    = stateDir + "/stamps"
 	readyPipe    = stateDir + "/ready"
 )
@@ -165,6 +166,13 @@ func switchRoot(init string) error {
 	}
 	if err := os.Chdir("/"); err != nil {
 		return fmt.Errorf("cannot enter the root: %w", err)
+	}
+	stat, err := os.ReadFile("/proc/self/stat")
+	if err != nil {
+		return fmt.Errorf("cannot read the processor time: %w", err)
+	}
+	if err := os.WriteFile(handoverStat, stat, 0o644); err != nil {
+		return fmt.Errorf("cannot stamp the hand-over: %w", err)
 	}
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {

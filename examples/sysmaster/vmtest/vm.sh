@@ -1,0 +1,34 @@
+#!/bin/bash
+# The recipes of "make vm" and "make bench-vm":
+#   vm.sh test [flags of go test]      the machine test
+#   vm.sh bench [flags of bench]       boots of systemd and sysMaster, measured by turns
+#   vm.sh packages                     what a Debian machine needs for both, for apt-get install
+set -euo pipefail
+cd "$(dirname "$0")/../../.."
+
+die() { echo "vm.sh: $*" >&2; exit 1; }
+
+# need TOOL PACKAGE: /sbin is where Debian has mke2fs and debootstrap, and not in every PATH.
+PATH=$PATH:/usr/sbin:/sbin
+need() { command -v "$1" >/dev/null || die "$1 is missing: apt-get install $2"; }
+
+packages="qemu-system-x86 debootstrap e2fsprogs gcc libc6-dev"
+mode=${1:-}
+[ $# -eq 0 ] || shift
+case $mode in
+packages) echo "$packages"; exit ;;
+test | bench) ;;
+*) sed -n '2,5s/^# \{0,1\}//p' "$0" >&2; exit 64 ;;
+esac
+
+[ "$(id -u)" = 0 ] || die "the machine's root file system is made by debootstrap, which needs root"
+need go "golang (1.26 or newer)"
+need qemu-system-x86_64 qemu-system-x86
+need debootstrap debootstrap
+need mke2fs e2fsprogs
+if [ "$mode" = test ]; then
+	SYSMASTER_VM=1 exec go test -count=1 -timeout 30m -v "$@" ./examples/sysmaster/vmtest
+fi
+need cc gcc
+mkdir -p .cache/vm
+exec go run ./examples/sysmaster/vmtest/bench -json .cache/vm/bench.json "$@"

@@ -7,6 +7,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sysmaster-go/sysmaster/init/event"
+	"github.com/sysmaster-go/sysmaster/init/keep"
+	"github.com/sysmaster-go/sysmaster/init/process"
 	"github.com/sysmaster-go/sysmaster/state/fdstore"
 )
 
@@ -53,7 +56,7 @@ func (k *keeper) receiveOne(now time.Time) bool {
 		return false
 	default:
 		if m.FD >= 0 {
-			release(m.FD)
+			keep.Release(m.FD)
 		}
 		if err == nil {
 			err = fdstore.ErrMalformed // our own kinds, from the core
@@ -68,7 +71,7 @@ func (k *keeper) receiveOne(now time.Time) bool {
 func (k *keeper) bad(now time.Time, err error) {
 	c := &k.core
 	if c.bad++; c.bad == 1 {
-		k.tell(Event{Kind: EventBadMessage, Err: err})
+		k.tell(event.Event{Kind: event.BadMessage, Err: err})
 	}
 	if c.bad == badMax && c.killAt.IsZero() {
 		k.abort(now)
@@ -84,27 +87,27 @@ func (k *keeper) handle(now time.Time, m fdstore.Message) {
 			return
 		}
 		c.hello, c.version = true, min(m.Version, fdstore.Version)
-		c.unsent = k.store.keys()
+		c.unsent = k.store.Keys()
 	case fdstore.KindAlive:
 		c.lastTurn, c.busy = now, m.Busy
 		if !c.turned {
 			c.turned = true
-			k.tell(Event{Kind: EventCoreReady, PID: c.pid, Generation: k.generation})
+			k.tell(event.Event{Kind: event.CoreReady, PID: c.pid, Generation: k.generation})
 		}
 	case fdstore.KindPut:
-		k.answer(m, k.store.put(m.Key, m.FD))
+		k.answer(m, k.store.Put(m.Key, m.FD))
 	case fdstore.KindDrop:
-		k.answer(m, k.store.drop(m.Key))
+		k.answer(m, k.store.Drop(m.Key))
 	case fdstore.KindDropPrefix:
-		k.answer(m, k.store.dropPrefix(m.Key))
+		k.answer(m, k.store.DropPrefix(m.Key))
 	case fdstore.KindRegister:
 		k.register(m.PID, m.Start)
 	case fdstore.KindUnregister:
-		if start, ok := k.registered[m.PID]; ok && sameStart(start, m.Start) {
+		if start, ok := k.registered[m.PID]; ok && keep.SameStart(start, m.Start) {
 			delete(k.registered, m.PID)
 		}
 	case fdstore.KindAckExit:
-		k.exits.ack(m.ID)
+		k.exits.Ack(m.ID)
 	case fdstore.KindAckSignal:
 		k.signalTaken(now, m.ID)
 	case fdstore.KindShutdown:
@@ -114,7 +117,7 @@ func (k *keeper) handle(now time.Time, m fdstore.Message) {
 
 func (k *keeper) answer(m fdstore.Message, errno syscall.Errno) {
 	k.core.results = append(k.core.results, fdstore.Message{Kind: fdstore.KindPutResult, Seq: m.Seq, Errno: errno})
-	e := Event{Kind: EventStore, Text: m.Key}
+	e := event.Event{Kind: event.Store, Text: m.Key}
 	if errno != 0 {
 		e.Err = errno
 	}
@@ -122,11 +125,11 @@ func (k *keeper) answer(m fdstore.Message, errno syscall.Errno) {
 }
 
 func (k *keeper) register(pid int, start uint64) {
-	if k.exits.want(pid, start) {
+	if k.exits.Want(pid, start) {
 		return // it is dead already; here is the exit
 	}
 	if _, known := k.registered[pid]; !known && len(k.registered) >= k.cfg.MaxRegistered {
-		k.tell(Event{Kind: EventRegistration, PID: pid, Err: registeredErr})
+		k.tell(event.Event{Kind: event.Registration, PID: pid, Err: registeredErr})
 		return
 	}
 	k.registered[pid] = start
@@ -156,7 +159,7 @@ func (k *keeper) send(now time.Time) {
 			k.closeChannel()
 			return
 		default:
-			k.tell(Event{Kind: EventBadMessage, Err: err})
+			k.tell(event.Event{Kind: event.BadMessage, Err: err})
 			sent() // it will not do better a second time
 		}
 	}
@@ -169,7 +172,7 @@ func (k *keeper) nextMessage(now time.Time) (fdstore.Message, func()) {
 		return fdstore.Message{Kind: fdstore.KindWelcome, Welcome: k.welcome()}, func() { c.welcomed = true }
 	}
 	for ; len(c.unsent) > 0; c.unsent = c.unsent[1:] {
-		if fd, ok := k.store.fds[c.unsent[0]]; ok {
+		if fd, ok := k.store.Get(c.unsent[0]); ok {
 			return fdstore.Message{Kind: fdstore.KindStored, Key: c.unsent[0], FD: fd}, func() {
 				c.unsent = c.unsent[1:]
 				c.stored++
@@ -182,13 +185,13 @@ func (k *keeper) nextMessage(now time.Time) (fdstore.Message, func()) {
 	if len(c.results) > 0 {
 		return c.results[0], func() { c.results = c.results[:copy(c.results, c.results[1:])] }
 	}
-	for n := 1; n <= signalMax; n++ {
+	for n := 1; n <= process.SignalMax; n++ {
 		if p := &k.pending[n]; p.id != 0 && !p.sent {
 			return fdstore.Message{Kind: fdstore.KindSignal, ID: p.id, Signal: n}, func() { p.sent = true; k.lastSent = now }
 		}
 	}
-	if r := k.exits.next(); r != nil {
-		return fdstore.Message{Kind: fdstore.KindExit, Exit: r.exit}, func() { k.exits.markSent(r); k.lastSent = now }
+	if r := k.exits.Next(); r != nil {
+		return fdstore.Message{Kind: fdstore.KindExit, Exit: r.Exit}, func() { k.exits.MarkSent(r); k.lastSent = now }
 	}
 	return fdstore.Message{}, nil
 }
@@ -207,7 +210,7 @@ func (k *keeper) welcome() fdstore.Welcome {
 
 func (k *keeper) closeChannel() {
 	if k.core.conn != nil {
-		release(k.core.conn.FD())
+		keep.Release(k.core.conn.FD())
 		k.core.conn = nil
 	}
 }

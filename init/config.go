@@ -7,6 +7,9 @@ import (
 
 	"github.com/sysmaster-go/sysmaster/init/apifs"
 	"github.com/sysmaster-go/sysmaster/init/bootenv"
+	"github.com/sysmaster-go/sysmaster/init/event"
+	"github.com/sysmaster-go/sysmaster/init/policy"
+	"github.com/sysmaster-go/sysmaster/init/process"
 	"github.com/sysmaster-go/sysmaster/init/shutdown"
 )
 
@@ -24,11 +27,16 @@ type Config struct {
 	Rescue    []Command // tried in order on the console when the core cannot be kept alive
 	Subreaper bool      // a keeper that need not be PID 1: adopts orphans, mounts nothing, ends by returning
 
-	Signals *Signals       // from AcceptSignals, called first in main [Run calls it]
-	World   *bootenv.World // [detected]
-	APIFS   []apifs.Action // [apifs.Default]; empty, not nil: none
-	Console io.Writer      // messages; must not block [/dev/console on a machine, else stderr]
-	Observe func(Event)    // told everything, from the loop: must return quickly. May be nil
+	// Configure, if not nil, is called once /proc is there and before the core
+	// starts, with the kernel's command line (in a container: init's arguments).
+	// What it changes in Core, Rescue and the bounds of time counts.
+	Configure func(*Config, bootenv.Cmdline)
+
+	Signals *process.Signals  // from AcceptSignals, called first in main [Run calls it]
+	World   *bootenv.World    // [detected]
+	APIFS   []apifs.Action    // [apifs.Default]; empty, not nil: none
+	Console io.Writer         // messages; must not block [/dev/console on a machine, else stderr]
+	Observe func(event.Event) // told everything, from the loop: must return quickly. May be nil
 
 	MaxFDs        int // descriptors kept [4096]
 	MaxExits      int // exits kept until acknowledged [4096]
@@ -41,7 +49,7 @@ type Config struct {
 	AbortGrace   time.Duration // from SIGABRT, for the dump, to SIGKILL [5 s]
 	TakeTimeout  time.Duration // for the core to take a shutdown signal; then init does it [10 s]
 	EndTimeout   time.Duration // for the core to carry it out [30 min, as systemd's reboot.target]
-	Retry        Retry
+	Retry        policy.Retry
 	Shutdown     shutdown.Config // Scope, Say and WakeFD are set by Run
 }
 
@@ -68,7 +76,7 @@ func (c Config) withDefaults() Config {
 	orElse(&c.Retry.MaxDelay, 5*time.Second)
 	orElse(&c.Retry.Rest, 30*time.Second)
 	if c.Signals == nil {
-		c.Signals = AcceptSignals()
+		c.Signals = process.AcceptSignals()
 	}
 	if c.World == nil {
 		w := bootenv.Detect(os.Getenv)

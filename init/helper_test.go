@@ -13,6 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sysmaster-go/sysmaster/init/apifs"
+	"github.com/sysmaster-go/sysmaster/init/event"
+	"github.com/sysmaster-go/sysmaster/init/policy"
+	"github.com/sysmaster-go/sysmaster/init/process"
 	"github.com/sysmaster-go/sysmaster/state/fdstore"
 )
 
@@ -39,7 +42,7 @@ func TestMain(m *testing.M) {
 }
 
 // testInit is the init of a scenario, in namespaces of its own or as a keeper.
-func testInit(signals *Signals) int {
+func testInit(signals *process.Signals) int {
 	if os.Getenv(fdstore.EnvFD) != "" {
 		fmt.Println("FAIL: an init as a core")
 		return 98
@@ -54,23 +57,24 @@ func testInit(signals *Signals) int {
 			return 77
 		}
 	}
+	keeper := os.Getenv(envPrepared) == ""
 	role := func(name string) Command {
 		// Not os.Environ(): of two values of a variable a Go program sees the first,
 		// and a core that takes itself for an init starts one that does too.
 		return Command{Path: "/proc/self/exe", Env: []string{envRole + "=" + name, envScenario + "=" + os.Getenv(envScenario)}}
 	}
 	cfg := Config{
-		Signals: signals, Core: role("core"), Console: os.Stdout,
+		Signals: signals, Subreaper: keeper, Core: role("core"), Console: os.Stdout,
 		APIFS: []apifs.Action{}, Rescue: []Command{{Path: "/nonexistent/rescue"}, role("rescue")},
 		HangIdle: 20 * time.Second, HangBusy: 20 * time.Second, AbortGrace: 300 * time.Millisecond,
-		Retry: Retry{Deaths: 3, Delay: time.Millisecond, MaxDelay: 5 * time.Millisecond, Rest: 50 * time.Millisecond},
+		Retry: policy.Retry{Deaths: 3, Delay: time.Millisecond, MaxDelay: 5 * time.Millisecond, Rest: 50 * time.Millisecond},
 	}
 	cfg.Shutdown.TermTimeout, cfg.Shutdown.KillTimeout = 500*time.Millisecond, 5*time.Second
 	if s, ok := scenarios()[os.Getenv(envScenario)]; ok && s.config != nil {
 		s.config(&cfg)
 	}
-	cfg.Observe = func(e Event) {
-		if e.Kind != EventExit && e.Kind != EventStore {
+	cfg.Observe = func(e event.Event) {
+		if e.Kind != event.Exit && e.Kind != event.Store {
 			fmt.Println("event", int(e.Kind), e.String())
 		}
 	}
@@ -135,7 +139,7 @@ func testCore() int {
 func (b *testbed) fail(format string, args ...any) {
 	fmt.Printf("FAIL core %d: %s\n", b.welcome.Generation, fmt.Sprintf(format, args...))
 	b.must(b.Shutdown(fdstore.Shutdown{Verb: fdstore.VerbExit, Code: 99}))
-	select {}
+	forever()
 }
 
 func (b *testbed) must(err error) {
@@ -222,12 +226,12 @@ func (b *testbed) die(sig syscall.Signal) {
 		b.must(b.Flush())
 	}
 	b.must(unix.Kill(os.Getpid(), sig))
-	select {}
+	forever()
 }
 
 func (b *testbed) exit(code uint8) {
 	b.must(b.Shutdown(fdstore.Shutdown{Verb: fdstore.VerbExit, Code: code}))
-	select {}
+	forever()
 }
 
 // children starts n processes that end when the returned descriptor, which
@@ -282,4 +286,11 @@ func splitFields(s string) []string {
 		word += string(c)
 	}
 	return out
+}
+
+// forever waits without the runtime's calling it a deadlock.
+func forever() {
+	for {
+		_ = unix.Pause()
+	}
 }

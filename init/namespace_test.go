@@ -13,24 +13,30 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sysmaster-go/sysmaster/init/policy"
+	"github.com/sysmaster-go/sysmaster/init/proc"
 	"github.com/sysmaster-go/sysmaster/state/fdstore"
 )
 
 func scenarios() map[string]scenario {
 	return map[string]scenario{
-		"killed50":  {core: coreKilled50},
-		"orphans":   {core: coreOrphans},
-		"signals":   {core: coreSignals},
-		"garbage":   {core: coreGarbage},
-		"full":      {config: func(c *Config) { c.MaxExits, c.MaxZombies = 16, 1000 }, core: coreFull},
-		"lost":      {config: func(c *Config) { c.MaxExits, c.MaxZombies = 16, 30 }, core: coreLost},
-		"stubborn":  {core: coreStubborn},
-		"hang":      {config: func(c *Config) { c.HangIdle, c.HangBusy = time.Second, 200*time.Millisecond }, core: coreHang},
-		"exits":     {core: func(*testbed) { os.Exit(1) }},
-		"register":  {core: coreRegister},
-		"ignores":   {config: func(c *Config) { c.TakeTimeout = 300 * time.Millisecond }, core: coreIgnores},
-		"nocore":    {config: func(c *Config) { c.Core = Command{Path: "/nonexistent/core"}; c.Rescue = nil }},
-		"norescue":  {config: func(c *Config) { c.Core = Command{Path: "/nonexistent/core"} }},
+		"killed50": {core: coreKilled50},
+		"orphans":  {core: coreOrphans},
+		"signals":  {core: coreSignals},
+		"garbage":  {core: coreGarbage},
+		"full":     {config: func(c *Config) { c.MaxExits, c.MaxZombies = 16, 1000 }, core: coreFull},
+		"lost":     {config: func(c *Config) { c.MaxExits, c.MaxZombies = 16, 30 }, core: coreLost},
+		"stubborn": {core: coreStubborn},
+		"hang":     {config: func(c *Config) { c.HangIdle, c.HangBusy = time.Second, 200*time.Millisecond }, core: coreHang},
+		"exits":    {core: func(b *testbed) { b.save(); os.Exit(1) }},
+		"register": {core: coreRegister},
+		"ignores":  {config: func(c *Config) { c.TakeTimeout = 300 * time.Millisecond }, core: coreIgnores},
+		"nocore": {config: func(c *Config) {
+			c.Core = Command{Path: "/nonexistent/core"}
+			c.Rescue = nil
+			c.TakeTimeout = 300 * time.Millisecond
+		}},
+		"norescue":  {config: func(c *Config) { c.Core = Command{Path: "/nonexistent/core"}; c.TakeTimeout = 300 * time.Millisecond }},
 		"crashes":   {core: coreCrashes},
 		"bigstore":  {core: coreBigStore},
 		"defaultfs": {config: func(c *Config) { c.APIFS = nil }, core: func(b *testbed) { b.must(b.Alive(1, false)); b.exit(3) }},
@@ -156,6 +162,21 @@ func TestScenarios(t *testing.T) {
 	}
 }
 
+// A keeper needs neither namespaces nor root.
+func TestKeeper(t *testing.T) {
+	for name, code := range map[string]int{"orphans": 10, "stubborn": 15, "crashes": 17} {
+		t.Run(name, func(t *testing.T) { boot(t, name, true).ends(code) })
+	}
+	t.Run("SIGTERM", func(t *testing.T) {
+		m := boot(t, "ignores", true)
+		m.until("first turn")
+		if err := m.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		m.ends(0)
+	})
+}
+
 // A core that only kills itself: its descriptors, its service, and the put of
 // its last moment are there each time.
 func coreKilled50(b *testbed) {
@@ -212,7 +233,7 @@ func coreOrphans(b *testbed) {
 			b.fail("exit %d was of %d, now of %d", e.ID, pid, e.PID)
 		}
 		b.kept.Seen[e.ID] = e.PID
-		if !b.kept.Expect[e.PID] || e.Code != cldExited || e.Status != 3 || e.StartTime == 0 || e.Cgroup == "" {
+		if !b.kept.Expect[e.PID] || e.Code != proc.CLDExited || e.Status != 3 || e.StartTime == 0 || e.Cgroup == "" {
 			b.fail("unexpected exit %+v", e)
 		}
 		if b.welcome.Generation == 2 && n == 100 {
@@ -236,18 +257,25 @@ func coreOrphans(b *testbed) {
 // is the core's business comes to it, and again to the next one if not taken.
 func coreSignals(b *testbed) {
 	want := []int{1, 2, 10, 12, 15, 28, 30}
-	for n := rtmin; n <= rtmin+29; n++ {
-		if n < rtmin+13 || n > rtmin+16 {
+	for n := policy.RTMin + 1; n <= policy.RTMin+29; n++ {
+		if n < policy.RTMin+13 || n > policy.RTMin+16 {
 			want = append(want, n)
 		}
 	}
 	b.must(b.Alive(1, false))
 	if b.welcome.Generation == 1 {
 		for n := 1; n <= 64; n++ {
-			if n < rtmin+13 || n > rtmin+16 {
+			if n < policy.RTMin+13 || n > policy.RTMin+16 {
 				b.must(unix.Kill(1, syscall.Signal(n)))
 			}
 		}
+	}
+	if b.welcome.Generation == 3 {
+		b.put("barrier", b.fds["memory"])
+		if len(b.later) != 0 {
+			b.fail("received %+v though all was taken", b.later)
+		}
+		b.exit(11)
 	}
 	got := map[int]uint64{}
 	for len(got) < len(want) {
@@ -388,12 +416,12 @@ func coreHang(b *testbed) {
 	case 2:
 		b.must(b.Alive(1, false)) // idle: the long interval
 		b.save()
-		select {}
+		forever()
 	case 3:
 		b.must(b.Alive(1, false))
 		b.must(unix.Kill(1, unix.SIGHUP)) // never acknowledged: the short one
 		b.save()
-		select {}
+		forever()
 	}
 	b.exit(16)
 }
@@ -428,7 +456,7 @@ func coreRegister(b *testbed) {
 	b.must(b.Register(late, startTime(late)))
 	b.put("barrier", b.fds["memory"])
 	b.must(unix.Kill(late, unix.SIGUSR1))
-	if e := b.await(fdstore.KindExit).Exit; e.PID != late || e.Code != cldKilled || e.Status != int32(unix.SIGUSR1) {
+	if e := b.await(fdstore.KindExit).Exit; e.PID != late || e.Code != proc.CLDKilled || e.Status != int32(unix.SIGUSR1) {
 		b.fail("exit %+v; want that of %d by 10", e, late)
 	}
 	unregistered := orphan("exit 6")
@@ -506,7 +534,7 @@ func TestRescueWhenTheCoreOnlyExits(t *testing.T) {
 	m.until("cannot") // the first rescue command does not exist
 	m.until("rescue: here")
 	m.until("core 5 started") // after the shell the core has another chance
-	if err := m.cmd.Process.Signal(syscall.Signal(rtmin + 14)); err != nil {
+	if err := m.cmd.Process.Signal(syscall.Signal(policy.RTMin + 14)); err != nil {
 		t.Fatal(err)
 	}
 	m.ends(0)
@@ -516,7 +544,7 @@ func TestRebootWithoutCore(t *testing.T) {
 	for _, name := range []string{"nocore", "norescue"} {
 		m := boot(t, name, false)
 		m.until("cannot be kept alive")
-		if err := m.cmd.Process.Signal(syscall.Signal(rtmin + 5)); err != nil {
+		if err := m.cmd.Process.Signal(syscall.Signal(policy.RTMin + 5)); err != nil {
 			t.Fatal(err)
 		}
 		m.ends(133)
@@ -526,7 +554,7 @@ func TestRebootWithoutCore(t *testing.T) {
 func TestShutdownSignalThatTheCoreIgnores(t *testing.T) {
 	m := boot(t, "ignores", false)
 	m.until("first turn")
-	if err := m.cmd.Process.Signal(syscall.Signal(rtmin + 4)); err != nil {
+	if err := m.cmd.Process.Signal(syscall.Signal(policy.RTMin + 4)); err != nil {
 		t.Fatal(err)
 	}
 	m.ends(0)

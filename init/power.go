@@ -6,6 +6,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sysmaster-go/sysmaster/init/event"
+	"github.com/sysmaster-go/sysmaster/init/policy"
 	"github.com/sysmaster-go/sysmaster/state/fdstore"
 )
 
@@ -25,28 +27,28 @@ const (
 )
 
 func (k *keeper) takeSignals(now time.Time) {
-	for set := k.cfg.Signals.take(); set != 0; set &= set - 1 {
+	for set := k.cfg.Signals.Take(); set != 0; set &= set - 1 {
 		n := bits.TrailingZeros64(set) + 1
 		if n != int(unix.SIGCHLD) {
-			k.tell(Event{Kind: EventSignal, Signal: n})
+			k.tell(event.Event{Kind: event.Signal, Signal: n})
 			k.signalled(now, n)
 		}
 	}
 }
 
 func (k *keeper) signalled(now time.Time, n int) {
-	r := requestOf(n, k.cfg.Subreaper)
+	r := policy.RequestOf(n, k.cfg.Subreaper)
 	if n == int(unix.SIGINT) && !k.cfg.Subreaper && k.burst(now) {
-		r.forward = false
+		r.Forward = false
 	}
 	switch {
-	case !r.forward && r.verb != fdstore.VerbNone:
-		k.endWith(fdstore.Shutdown{Verb: r.verb}, "a signal asks for it")
-	case r.verb != fdstore.VerbNone && k.rescue.active:
-		k.endWith(fdstore.Shutdown{Verb: r.verb}, "a signal asks for it, and there is no core")
-	case r.forward && k.pending[n].id == 0:
+	case !r.Forward && r.Verb != fdstore.VerbNone:
+		k.endWith(fdstore.Shutdown{Verb: r.Verb}, "a signal asks for it")
+	case r.Verb != fdstore.VerbNone && k.rescue.active:
+		k.endWith(fdstore.Shutdown{Verb: r.Verb}, "a signal asks for it, and there is no core")
+	case r.Forward && k.pending[n].id == 0:
 		k.signalID++
-		k.pending[n] = pendingSignal{id: k.signalID, verb: r.verb, due: now.Add(k.cfg.TakeTimeout)}
+		k.pending[n] = pendingSignal{id: k.signalID, verb: r.Verb, due: now.Add(k.cfg.TakeTimeout)}
 	}
 }
 
@@ -100,6 +102,6 @@ func (k *keeper) overdue(now time.Time) {
 func (k *keeper) endWith(s fdstore.Shutdown, why string) {
 	if k.end.Verb == fdstore.VerbNone {
 		k.end = s
-		k.tell(Event{Kind: EventShutdown, Text: s.Verb.String() + ": " + why})
+		k.tell(event.Event{Kind: event.Shutdown, Text: s.Verb.String() + ": " + why})
 	}
 }

@@ -2,58 +2,12 @@ package pid1
 
 import (
 	"time"
-	"unsafe"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/sysmaster-go/sysmaster/init/event"
+	"github.com/sysmaster-go/sysmaster/init/keep"
 	"github.com/sysmaster-go/sysmaster/init/proc"
 	"github.com/sysmaster-go/sysmaster/state/fdstore"
 )
-
-// si_code of SIGCHLD (sigaction(2)).
-const (
-	cldExited = 1
-	cldKilled = 2
-	cldDumped = 3
-)
-
-// childInfo is siginfo_t as waitid(2) fills it.
-type childInfo struct {
-	signo, errno, code int32
-	child              struct {
-		_      [0]uintptr // the kernel's union is aligned like a pointer
-		pid    int32
-		uid    uint32
-		status int32
-	}
-	_ [128 - 5*4 - 8]byte
-}
-
-// peek looks at an exited child without reaping it: any (pid 0) or this one.
-func peek(pid int) (fdstore.Exit, bool) {
-	which, id := unix.P_ALL, 0
-	if pid != 0 {
-		which, id = unix.P_PID, pid
-	}
-	for {
-		var info childInfo
-		err := unix.Waitid(which, id, (*unix.Siginfo)(unsafe.Pointer(&info)), unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
-		if err == unix.EINTR {
-			continue
-		}
-		c := info.child
-		return fdstore.Exit{PID: int(c.pid), Code: info.code, Status: c.status}, err == nil && c.pid > 0
-	}
-}
-
-// bury reaps a child that peek has found.
-func bury(pid int) {
-	for {
-		if _, err := unix.Wait4(pid, nil, unix.WNOHANG, nil); err != unix.EINTR {
-			return
-		}
-	}
-}
 
 // reap is the only place where children are waited for, until shutdown. Init's
 // own are asked for by name first: they must not hide behind a zombie that is
@@ -61,32 +15,32 @@ func bury(pid int) {
 // never delays the one who can empty it.
 func (k *keeper) reap(now time.Time) {
 	if k.core.pid > 0 {
-		if e, ok := peek(k.core.pid); ok {
+		if e, ok := proc.Peek(k.core.pid); ok {
 			k.coreDied(now, e)
-			bury(e.PID)
+			proc.Bury(e.PID)
 		}
 	}
 	if k.rescue.pid > 0 {
-		if e, ok := peek(k.rescue.pid); ok {
-			bury(e.PID)
+		if e, ok := proc.Peek(k.rescue.pid); ok {
+			proc.Bury(e.PID)
 			k.rescueEnded(now, e)
 		}
 	}
 	for range 1024 { // then the channel and the timers have their turn
-		e, ok := peek(0)
+		e, ok := proc.Peek(0)
 		if !ok {
-			k.full = false
+			k.full, k.behind = false, !k.core.turned
 			return
 		}
 		if e.PID == k.core.pid || e.PID == k.rescue.pid {
 			k.again = true // it died since we asked
 			return
 		}
-		if !k.exits.room() && !k.overflow(now) {
+		if !k.exits.Room() && !k.overflow(now) {
 			return
 		}
 		k.record(e)
-		bury(e.PID)
+		proc.Bury(e.PID)
 	}
 	k.again = true
 }
@@ -100,7 +54,8 @@ func (k *keeper) record(e fdstore.Exit) {
 	if registered {
 		delete(k.registered, e.PID)
 	}
-	wanted := !k.core.turned || registered && sameStart(start, e.StartTime)
+	// behind: zombies of the time without a core may still be among these.
+	wanted := k.behind || !k.core.turned || registered && keep.SameStart(start, e.StartTime)
 	if b, err := proc.Read(proc.Path(e.PID, "cgroup"), k.buf); err == nil {
 		if path := proc.ParseCgroup(b); string(path) == k.lastCgroup {
 			e.Cgroup = k.lastCgroup // mostly the same few: no copy
@@ -109,12 +64,12 @@ func (k *keeper) record(e fdstore.Exit) {
 			k.lastCgroup = e.Cgroup
 		}
 	}
-	if !k.exits.room() {
+	if !k.exits.Room() {
 		k.lost++
-		k.tell(Event{Kind: EventLost, PID: e.PID})
+		k.tell(event.Event{Kind: event.Lost, PID: e.PID})
 		return
 	}
-	k.tell(Event{Kind: EventExit, PID: e.PID, Exit: k.exits.add(e, wanted)})
+	k.tell(event.Event{Kind: event.Exit, PID: e.PID, Exit: k.exits.Add(e, wanted)})
 }
 
 // overflow decides about a zombie that no room is left for: the kernel keeps
@@ -124,7 +79,7 @@ func (k *keeper) overflow(now time.Time) bool {
 	if !k.full {
 		k.full = true
 		k.nextCount = now
-		k.tell(Event{Kind: EventFull})
+		k.tell(event.Event{Kind: event.Full})
 	}
 	if k.surplus > 0 {
 		k.surplus--
@@ -134,25 +89,10 @@ func (k *keeper) overflow(now time.Time) bool {
 		return false
 	}
 	k.nextCount = now.Add(time.Second) // counting walks over all of /proc
-	k.surplus = k.zombies() - k.cfg.MaxZombies
+	k.surplus = proc.Zombies(k.self, k.buf) - k.cfg.MaxZombies
 	if k.surplus <= 0 {
 		return false
 	}
 	k.surplus--
 	return true
-}
-
-// zombies counts the exits that the kernel keeps for us.
-func (k *keeper) zombies() int {
-	pids, err := proc.PIDs()
-	if err != nil {
-		return 0
-	}
-	n := 0
-	for _, pid := range pids {
-		if s, ok := proc.ReadStat(pid, k.buf); ok && s.State == 'Z' && s.PPID == k.self {
-			n++
-		}
-	}
-	return n
 }

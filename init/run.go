@@ -10,6 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sysmaster-go/sysmaster/init/apifs"
+	"github.com/sysmaster-go/sysmaster/init/bootenv"
+	"github.com/sysmaster-go/sysmaster/init/event"
+	"github.com/sysmaster-go/sysmaster/init/keep"
+	"github.com/sysmaster-go/sysmaster/init/policy"
+	"github.com/sysmaster-go/sysmaster/init/process"
 	"github.com/sysmaster-go/sysmaster/init/shutdown"
 	"github.com/sysmaster-go/sysmaster/state/fdstore"
 )
@@ -26,21 +31,22 @@ type keeper struct {
 	generation uint64
 	lastCause  fdstore.Cause
 	lastExit   fdstore.Exit
-	history    history
+	history    policy.History
 	startAt    time.Time
 	rescue     rescueState
 
-	store      store
-	exits      *exitLog
+	store      *keep.FDs
+	exits      *keep.Exits
 	registered map[int]uint64 // pid to start time
 	lastCgroup string
 	lost       uint64
-	full       bool
-	surplus    int // zombies beyond MaxZombies
+	full       bool // no room: exits are left to the kernel
+	behind     bool // some of those were nobody's to register
+	surplus    int  // zombies beyond MaxZombies
 	nextCount  time.Time
 	lastSent   time.Time // of an exit or signal
 
-	pending    [signalMax + 1]pendingSignal
+	pending    [process.SignalMax + 1]pendingSignal
 	signalID   uint64
 	bursts     int
 	burstStart time.Time
@@ -48,6 +54,10 @@ type keeper struct {
 	intentDue  time.Time
 	end        fdstore.Shutdown
 }
+
+// AcceptSignals takes over every signal that can be caught. Call it first thing
+// in main; process.AcceptSignals says why.
+func AcceptSignals() *process.Signals { return process.AcceptSignals() }
 
 // Run is PID 1. On a machine it does not return. In a container, and as a
 // keeper, it returns the exit code for main to give to os.Exit. The caller
@@ -59,8 +69,8 @@ func Run(cfg Config) int {
 		k.guardedTurn()
 	}
 	sd := k.cfg.Shutdown
-	sd.Say = func(text string) { k.tell(Event{Kind: EventShutdown, Text: text}) }
-	sd.WakeFD = max(k.cfg.Signals.wake, 0)
+	sd.Say = func(text string) { k.tell(event.Event{Kind: event.Shutdown, Text: text}) }
+	sd.WakeFD = max(k.cfg.Signals.WakeFD(), 0)
 	code := shutdown.Run(sd, k.end)
 	k.closeChannel()
 	return code
@@ -69,13 +79,13 @@ func Run(cfg Config) int {
 func newKeeper(cfg Config) *keeper {
 	k := &keeper{
 		cfg: cfg, console: cfg.Console, self: os.Getpid(), buf: make([]byte, 4096),
-		store:      store{fds: make(map[string]int), max: cfg.MaxFDs},
-		exits:      newExitLog(cfg.MaxExits),
+		store:      keep.NewFDs(cfg.MaxFDs),
+		exits:      keep.NewExits(cfg.MaxExits),
 		registered: make(map[int]uint64),
 	}
 	k.core.results = make([]fdstore.Message, 0, resultsMax)
 	if k.console == nil {
-		k.console = console(2)
+		k.console = process.Console(2)
 	}
 	return k
 }
@@ -90,13 +100,18 @@ func (k *keeper) settle() {
 	// records are allocated once; only paths and messages become garbage.
 	runtime.GOMAXPROCS(1)
 	debug.SetGCPercent(25)
-	park(4)
+	process.Park(4)
 	if k.cfg.Subreaper {
 		k.must("become subreaper", unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 	} else {
 		k.settlePID1()
 	}
-	k.must("raise the limit of descriptors", raiseNOFILE(uint64(k.cfg.MaxFDs)+256))
+	if k.cfg.Configure != nil {
+		line, err := bootenv.ReadCmdline(*k.cfg.World, os.Args[1:])
+		k.must("read the command line", err)
+		k.cfg.Configure(&k.cfg, line)
+	}
+	k.must("raise the limit of descriptors", process.RaiseNOFILE(uint64(k.cfg.MaxFDs)+256))
 }
 
 func (k *keeper) settlePID1() {
@@ -107,7 +122,7 @@ func (k *keeper) settlePID1() {
 	}
 	apifs.Do(k.cfg.APIFS, k.tellAction)
 	machine := k.cfg.World.Machine()
-	k.must("set up the console", openConsole(machine))
+	k.must("set up the console", process.OpenConsole(machine))
 	if machine {
 		k.must("redirect ctrl-alt-del", unix.Reboot(unix.LINUX_REBOOT_CMD_CAD_OFF)) // it becomes SIGINT
 	}
@@ -116,15 +131,15 @@ func (k *keeper) settlePID1() {
 func (k *keeper) tellAction(a apifs.Action, o apifs.Outcome, err error) {
 	switch o {
 	case apifs.Forbidden:
-		k.tell(Event{Kind: EventSetup, Text: "not allowed here: " + a.String(), Err: err})
+		k.tell(event.Event{Kind: event.Setup, Text: "not allowed here: " + a.String(), Err: err})
 	case apifs.Failed:
-		k.tell(Event{Kind: EventSetup, Text: "cannot " + a.String(), Err: err})
+		k.tell(event.Event{Kind: event.Setup, Text: "cannot " + a.String(), Err: err})
 	}
 }
 
 func (k *keeper) must(what string, err error) {
 	if err != nil {
-		k.tell(Event{Kind: EventSetup, Text: "cannot " + what, Err: err})
+		k.tell(event.Event{Kind: event.Setup, Text: "cannot " + what, Err: err})
 	}
 }
 
@@ -136,7 +151,7 @@ func (k *keeper) guardedTurn() {
 			if err, ok := p.(error); ok {
 				text += ": " + err.Error()
 			}
-			k.tell(Event{Kind: EventInternal, Text: text + "; going on"})
+			k.tell(event.Event{Kind: event.Internal, Text: text + "; going on"})
 			time.Sleep(time.Second) // it may come again at once
 		}
 	}()
@@ -164,7 +179,7 @@ func (k *keeper) wait() {
 	if k.again || k.end.Verb != fdstore.VerbNone {
 		return
 	}
-	fds := [2]unix.PollFd{{Fd: int32(k.cfg.Signals.wake), Events: unix.POLLIN}, {Fd: -1}}
+	fds := [2]unix.PollFd{{Fd: int32(k.cfg.Signals.WakeFD()), Events: unix.POLLIN}, {Fd: -1}}
 	if c := &k.core; c.conn != nil {
 		fds[1].Fd = int32(c.conn.FD())
 		if len(c.results) < resultsMax {
@@ -176,7 +191,7 @@ func (k *keeper) wait() {
 	}
 	timeout := k.timeout(time.Now())
 	if _, err := unix.Poll(fds[:], int(timeout/time.Millisecond)); err != nil && err != unix.EINTR {
-		k.tell(Event{Kind: EventInternal, Text: "cannot wait", Err: err})
+		k.tell(event.Event{Kind: event.Internal, Text: "cannot wait", Err: err})
 		time.Sleep(100 * time.Millisecond)
 	}
 }
@@ -207,18 +222,18 @@ func (k *keeper) timeout(now time.Time) time.Duration {
 	if k.core.stuck {
 		until(now.Add(20 * time.Millisecond))
 	}
-	if k.cfg.Signals.wake < 0 { // no eventfd could be made: look by ourselves
+	if k.cfg.Signals.WakeFD() < 0 { // no eventfd could be made: look by ourselves
 		until(now.Add(50 * time.Millisecond))
 	}
 	return max(d, 0) + time.Millisecond - 1
 }
 
 // tell hands an event to the observer and, if it concerns everybody, the console.
-func (k *keeper) tell(e Event) {
+func (k *keeper) tell(e event.Event) {
 	if k.cfg.Observe != nil {
 		k.cfg.Observe(e)
 	}
-	if e.onConsole() {
+	if e.OnConsole() {
 		// A console that takes nothing must not stop PID 1; there is nowhere else to say so.
 		_, _ = io.WriteString(k.console, "sysmaster-init: "+e.String()+"\n")
 	}

@@ -9,6 +9,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sysmaster-go/sysmaster/init/event"
+	"github.com/sysmaster-go/sysmaster/init/keep"
+	"github.com/sysmaster-go/sysmaster/init/policy"
+	"github.com/sysmaster-go/sysmaster/init/proc"
 	"github.com/sysmaster-go/sysmaster/state/fdstore"
 )
 
@@ -47,7 +51,7 @@ func (k *keeper) supervise(now time.Time) {
 	case c.pid == 0 && !k.rescue.active && !now.Before(k.startAt):
 		k.startCore(now)
 	case c.pid != 0 && !c.killAt.IsZero() && !now.Before(c.killAt):
-		k.tell(Event{Kind: EventCoreHung, PID: c.pid, Signal: int(unix.SIGKILL)})
+		k.tell(event.Event{Kind: event.CoreHung, PID: c.pid, Signal: int(unix.SIGKILL)})
 		k.signalCore(unix.SIGKILL)
 		c.killAt = now.Add(k.cfg.AbortGrace)
 	case c.pid != 0 && c.killAt.IsZero() && k.cfg.HangIdle >= 0 && !now.Before(k.hangAt()):
@@ -67,7 +71,7 @@ func (k *keeper) hangAt() time.Time {
 	if c.busy {
 		at = c.lastTurn.Add(k.cfg.HangBusy)
 	}
-	if k.exits.waiting > 0 || k.signalsWaiting() {
+	if k.exits.Waiting() > 0 || k.signalsWaiting() {
 		since := c.lastTurn
 		if k.lastSent.After(since) {
 			since = k.lastSent
@@ -81,7 +85,7 @@ func (k *keeper) hangAt() time.Time {
 
 // abort asks for the dump of all goroutines (SIGABRT), and sets the time for SIGKILL.
 func (k *keeper) abort(now time.Time) {
-	k.tell(Event{Kind: EventCoreHung, PID: k.core.pid, Signal: int(unix.SIGABRT)})
+	k.tell(event.Event{Kind: event.CoreHung, PID: k.core.pid, Signal: int(unix.SIGABRT)})
 	k.signalCore(unix.SIGABRT)
 	k.signalCore(unix.SIGCONT) // a stopped process would not hear it
 	k.core.killAt = now.Add(k.cfg.AbortGrace)
@@ -91,7 +95,7 @@ func (k *keeper) abort(now time.Time) {
 // we reap it, and then pid is 0.
 func (k *keeper) signalCore(sig unix.Signal) {
 	if err := unix.Kill(k.core.pid, sig); err != nil {
-		k.tell(Event{Kind: EventInternal, Text: "cannot signal the core", Err: err})
+		k.tell(event.Event{Kind: event.Internal, Text: "cannot signal the core", Err: err})
 	}
 }
 
@@ -101,16 +105,16 @@ func (k *keeper) startCore(now time.Time) {
 		k.coreRefused(now, err)
 		return
 	}
-	defer release(pair[1])
+	defer keep.Release(pair[1])
 	conn, err := fdstore.NewConn(pair[0])
 	if err != nil {
-		release(pair[0])
+		keep.Release(pair[0])
 		k.coreRefused(now, err)
 		return
 	}
 	k.generation++
 	k.core = coreState{conn: conn, started: now, results: k.core.results[:0]}
-	k.exits.resend()
+	k.exits.Resend()
 	for n := range k.pending {
 		k.pending[n].sent = false
 	}
@@ -123,7 +127,7 @@ func (k *keeper) startCore(now time.Time) {
 		return
 	}
 	k.core.pid = pid
-	k.tell(Event{Kind: EventCoreStarted, PID: pid, Generation: k.generation})
+	k.tell(event.Event{Kind: event.CoreStarted, PID: pid, Generation: k.generation})
 }
 
 // spawn is the only place where init starts a program, until shutdown.
@@ -141,28 +145,29 @@ func spawn(c Command, env []string, files []uintptr, attr *syscall.SysProcAttr) 
 }
 
 func (k *keeper) coreRefused(now time.Time, err error) {
-	k.tell(Event{Kind: EventCoreRefused, Err: err})
+	k.tell(event.Event{Kind: event.CoreRefused, Err: err})
 	k.lastCause, k.lastExit = fdstore.CauseExit, fdstore.Exit{}
 	k.retry(now, fdstore.CauseExit, false)
 }
 
 // coreDied takes what the core still sent, then plans the next one.
 func (k *keeper) coreDied(now time.Time, e fdstore.Exit) {
-	cause := causeOf(e.Code, e.Status)
+	cause := policy.CauseOf(e.Code, e.Status)
 	if !k.core.killAt.IsZero() {
 		cause = fdstore.CauseHang
 	}
 	k.drain(now)
 	k.closeChannel()
+	k.behind = true
 	turned := k.core.turned
 	k.core = coreState{results: k.core.results[:0]}
 	k.lastCause, k.lastExit = cause, e
-	k.tell(Event{Kind: EventCoreDied, PID: e.PID, Cause: cause, Exit: e})
+	k.tell(event.Event{Kind: event.CoreDied, PID: e.PID, Cause: cause, Exit: e})
 	k.retry(now, cause, turned)
 }
 
 func (k *keeper) retry(now time.Time, cause fdstore.Cause, turned bool) {
-	delay, giveUp := k.history.died(k.cfg.Retry, now, cause, turned)
+	delay, giveUp := k.history.Died(k.cfg.Retry, now, cause, turned)
 	k.startAt = now.Add(delay)
 	if !giveUp {
 		return
@@ -171,7 +176,7 @@ func (k *keeper) retry(now time.Time, cause fdstore.Cause, turned bool) {
 		k.endWith(k.intent, "the core took the request and cannot be kept alive")
 		return
 	}
-	k.tell(Event{Kind: EventGivenUp})
+	k.tell(event.Event{Kind: event.GivenUp})
 	k.rescue = rescueState{active: true}
 	k.startRescue(now)
 }
@@ -187,7 +192,7 @@ func (k *keeper) startRescue(now time.Time) {
 		if err != nil {
 			pid, err = spawn(c, nil, []uintptr{0, 1, 2}, &syscall.SysProcAttr{Setsid: true})
 		}
-		k.tell(Event{Kind: EventRescue, PID: pid, Text: "rescue command " + c.Path, Err: err})
+		k.tell(event.Event{Kind: event.Rescue, PID: pid, Text: "rescue command " + c.Path, Err: err})
 		if err == nil {
 			k.rescue.pid, k.rescue.started = pid, now
 			return
@@ -195,7 +200,7 @@ func (k *keeper) startRescue(now time.Time) {
 	}
 	k.rescue = rescueState{}
 	k.startAt = now.Add(k.cfg.Retry.Rest)
-	k.tell(Event{Kind: EventRescue, Text: "no rescue command works; starting the core again in " +
+	k.tell(event.Event{Kind: event.Rescue, Text: "no rescue command works; starting the core again in " +
 		strconv.Itoa(int(k.cfg.Retry.Rest/time.Second)) + " s"})
 }
 
@@ -203,8 +208,8 @@ func (k *keeper) startRescue(now time.Time) {
 // next command if this one only failed.
 func (k *keeper) rescueEnded(now time.Time, e fdstore.Exit) {
 	k.rescue.pid = 0
-	k.tell(Event{Kind: EventRescue, PID: e.PID, Text: "rescue command ended, " + describe(e.Code, e.Status)})
-	if (e.Code != cldExited || e.Status != 0) && now.Sub(k.rescue.started) < time.Second {
+	k.tell(event.Event{Kind: event.Rescue, PID: e.PID, Text: "rescue command ended, " + event.Describe(e.Code, e.Status)})
+	if (e.Code != proc.CLDExited || e.Status != 0) && now.Sub(k.rescue.started) < time.Second {
 		k.startRescue(now)
 		return
 	}

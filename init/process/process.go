@@ -1,4 +1,4 @@
-package pid1
+package process
 
 import (
 	"runtime"
@@ -8,12 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// console writes to a descriptor without ever waiting for it: a serial line
+// Console writes to a descriptor without ever waiting for it: a serial line
 // that is held (XOFF) or a full pipe loses the message.
-type console int
+type Console int
 
 // Write implements io.Writer.
-func (c console) Write(p []byte) (int, error) {
+func (c Console) Write(p []byte) (int, error) {
 	fds := [1]unix.PollFd{{Fd: int32(c), Events: unix.POLLOUT}}
 	n, err := unix.Poll(fds[:], 0)
 	if err != nil {
@@ -25,10 +25,10 @@ func (c console) Write(p []byte) (int, error) {
 	return unix.Write(int(c), p)
 }
 
-// openConsole makes descriptors 0 to 2 usable: on a machine they become the
+// OpenConsole makes descriptors 0 to 2 usable: on a machine they become the
 // console, elsewhere what is closed becomes /dev/null. The console is not made
 // our controlling terminal: ^C on it is not for us.
-func openConsole(machine bool) error {
+func OpenConsole(machine bool) error {
 	path := "/dev/null"
 	if machine {
 		path = "/dev/console"
@@ -53,14 +53,14 @@ func openConsole(machine bool) error {
 		}
 	}
 	if fd > 2 {
-		release(fd)
+		_ = unix.Close(fd)
 	}
 	return nil
 }
 
-// raiseNOFILE makes room for n descriptors in this process. By the raw call,
+// RaiseNOFILE makes room for n descriptors in this process. By the raw call,
 // so that the syscall package still gives children what we were started with.
-func raiseNOFILE(n uint64) error {
+func RaiseNOFILE(n uint64) error {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return err
@@ -72,10 +72,10 @@ func raiseNOFILE(n uint64) error {
 	return setNOFILE(&limit)
 }
 
-// park creates threads now and leaves them to the runtime to reuse: when the
+// Park creates threads now and leaves them to the runtime to reuse: when the
 // machine has no process numbers left, a Go program that needs another thread
 // dies. Each goroutine blocks in a system call of its own until all are there.
-func park(n int) {
+func Park(n int) {
 	var pipe [2]int
 	if unix.Pipe2(pipe[:], unix.O_CLOEXEC) != nil {
 		return
@@ -90,9 +90,9 @@ func park(n int) {
 	for range n { // with one P, each yield lets one of them run into its read
 		runtime.Gosched()
 	}
-	release(pipe[1]) // end of file for all
+	_ = unix.Close(pipe[1]) // end of file for all
 	done.Wait()
-	release(pipe[0])
+	_ = unix.Close(pipe[0])
 }
 
 func setNOFILE(limit *unix.Rlimit) error {

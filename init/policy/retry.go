@@ -1,4 +1,4 @@
-package pid1
+package policy
 
 import (
 	"syscall"
@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sysmaster-go/sysmaster/init/proc"
 	"github.com/sysmaster-go/sysmaster/state/fdstore"
 )
 
@@ -21,14 +22,14 @@ type Retry struct {
 	Rest     time.Duration // before a new attempt when no rescue command works [30 s]
 }
 
-// history is the deaths so far.
-type history struct {
+// History is the deaths so far.
+type History struct {
 	own   []time.Time // self-inflicted, within the window
 	fails int         // deaths in a row without a completed turn
 }
 
-// died records a death and gives the delay before the next start, or gives up.
-func (h *history) died(r Retry, now time.Time, cause fdstore.Cause, turned bool) (delay time.Duration, giveUp bool) {
+// Died records a death and gives the delay before the next start, or gives up.
+func (h *History) Died(r Retry, now time.Time, cause fdstore.Cause, turned bool) (delay time.Duration, giveUp bool) {
 	if turned {
 		h.fails = 0
 	}
@@ -42,7 +43,7 @@ func (h *history) died(r Retry, now time.Time, cause fdstore.Cause, turned bool)
 		}
 		h.own = append(kept, now)
 		if len(h.own) > r.Deaths {
-			*h = history{}
+			*h = History{}
 			return 0, true
 		}
 	}
@@ -52,9 +53,9 @@ func (h *history) died(r Retry, now time.Time, cause fdstore.Cause, turned bool)
 	return min(r.Delay<<min(h.fails-2, 16), r.MaxDelay), false
 }
 
-// causeOf classifies the end of a core that init did not kill.
-func causeOf(code, status int32) fdstore.Cause {
-	if code == cldExited {
+// CauseOf classifies the end of a core that init did not kill.
+func CauseOf(code, status int32) fdstore.Cause {
+	if code == proc.CLDExited {
 		if status == 2 { // a Go panic or a fatal error of the runtime
 			return fdstore.CauseCrash
 		}

@@ -1,0 +1,22 @@
+// Package pid1 is PID 1: it keeps the core alive, keeps its descriptors, reaps
+// what nobody else reaps, and takes the machine down. (The folder is called
+// init, which Go does not accept as a package name.)
+//
+//	func main() {
+//		signals := pid1.AcceptSignals() // first
+//		os.Exit(pid1.Run(pid1.Config{Signals: signals, Core: pid1.Command{Path: "/usr/lib/vendor/core"}}))
+//	}
+//
+// One goroutine owns everything; each turn looks at the whole state. The channel
+// to the core is documented in state/fdstore.
+//
+//	core           on its death               on silence          on SIGRTMIN+5, e.g.
+//	starting       drain, retry with delay    HelloTimeout: hang  kept for it until TakeTimeout
+//	turning        drain, start at once       HangIdle/HangBusy   sent; TakeTimeout, then EndTimeout
+//	aborting       counts as a hang           AbortGrace: KILL    kept for the next
+//	budget spent   rescue, then start again   -                   init does it at once
+//
+// What remains fatal is Go's own: exhausted memory, a thread that cannot be
+// created although some are parked, a synchronous signal queued by root. The
+// last net is the kernel's panic= and a hardware watchdog.
+package pid1

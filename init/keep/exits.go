@@ -1,0 +1,150 @@
+package keep
+
+import "github.com/sysmaster-go/sysmaster/state/fdstore"
+
+// Record is one exit. Unwanted ones belong to processes that nobody has
+// registered yet: the core may still do so, having just read their PID file.
+type Record struct {
+	Exit         fdstore.Exit
+	wanted, sent bool
+	gone         bool // acknowledged or given up; a hole until it is at the head
+}
+
+// Exits keeps exits until they are acknowledged: a ring of fixed size,
+// ordered by id, with holes.
+type Exits struct {
+	ring     []Record
+	head, n  int
+	nextID   uint64
+	unwanted int
+	waiting  int // sent and not acknowledged
+	unsent   int // index from head before which nothing is to be sent
+}
+
+// NewExits makes room for size exits, 4 at least.
+func NewExits(size int) *Exits { return &Exits{ring: make([]Record, max(size, 4)), nextID: 1} }
+
+func (l *Exits) at(i int) *Record { return &l.ring[(l.head+i)%len(l.ring)] }
+
+// Room reports whether another exit can be kept.
+func (l *Exits) Room() bool {
+	if l.n == len(l.ring) {
+		l.compact()
+	}
+	if l.n == len(l.ring) {
+		l.forgetUnwanted()
+		l.compact()
+	}
+	return l.n < len(l.ring)
+}
+
+// Add keeps an exit and gives it its id. There must be room.
+func (l *Exits) Add(e fdstore.Exit, wanted bool) fdstore.Exit {
+	e.ID = l.nextID
+	l.nextID++
+	*l.at(l.n) = Record{Exit: e, wanted: wanted}
+	l.n++
+	if !wanted {
+		if l.unwanted++; l.unwanted > len(l.ring)/4 {
+			l.forgetUnwanted()
+		}
+	}
+	return e
+}
+
+// forgetUnwanted gives the oldest unwanted exit up.
+func (l *Exits) forgetUnwanted() {
+	for i := range l.n {
+		if r := l.at(i); !r.gone && !r.wanted {
+			l.drop(r)
+			return
+		}
+	}
+}
+
+func (l *Exits) drop(r *Record) {
+	if !r.wanted {
+		l.unwanted--
+	}
+	if r.sent {
+		l.waiting--
+	}
+	*r = Record{Exit: fdstore.Exit{ID: r.Exit.ID}, gone: true}
+	for l.n > 0 && l.ring[l.head].gone {
+		l.head = (l.head + 1) % len(l.ring)
+		l.n--
+		l.unsent = max(l.unsent-1, 0)
+	}
+}
+
+// compact closes the holes.
+func (l *Exits) compact() {
+	kept := 0
+	for i := range l.n {
+		if r := l.at(i); !r.gone {
+			*l.at(kept) = *r
+			kept++
+		}
+	}
+	l.n, l.unsent = kept, 0
+}
+
+// Ack forgets an exit that was sent; an unknown id is an old one.
+func (l *Exits) Ack(id uint64) {
+	low, high := 0, l.n
+	for low < high {
+		mid := (low + high) / 2
+		if l.at(mid).Exit.ID < id {
+			low = mid + 1
+		} else {
+			high = mid
+		}
+	}
+	if low < l.n && l.at(low).Exit.ID == id && !l.at(low).gone && l.at(low).sent {
+		l.drop(l.at(low))
+	}
+}
+
+// Want marks a process's exit, if it is here, as to be reported.
+func (l *Exits) Want(pid int, start uint64) bool {
+	for i := l.n - 1; i >= 0; i-- {
+		r := l.at(i)
+		if r.gone || r.Exit.PID != pid || !SameStart(r.Exit.StartTime, start) {
+			continue
+		}
+		if !r.wanted {
+			r.wanted = true
+			l.unwanted--
+			l.unsent = min(l.unsent, i)
+		}
+		return true
+	}
+	return false
+}
+
+// SameStart compares two start times; 0 is unknown and fits all.
+func SameStart(a, b uint64) bool { return a == b || a == 0 || b == 0 }
+
+// Next is the oldest exit that is to be sent, or nil.
+func (l *Exits) Next() *Record {
+	for ; l.unsent < l.n; l.unsent++ {
+		if r := l.at(l.unsent); !r.gone && r.wanted && !r.sent {
+			return r
+		}
+	}
+	return nil
+}
+
+// MarkSent notes that the core has been told.
+func (l *Exits) MarkSent(r *Record) { r.sent = true; l.waiting++ }
+
+// Resend begins anew for another core.
+func (l *Exits) Resend() {
+	for i := range l.n {
+		l.at(i).sent = false
+	}
+	l.unsent, l.waiting = 0, 0
+}
+
+// Waiting is how many exits were sent and not acknowledged.
+func (l *Exits) Waiting() int { return l.waiting }

@@ -75,7 +75,7 @@ func levels(n unit.Name) []string {
 			return
 		}
 		cut := strings.LastIndexByte(prefix[:len(prefix)-1], '-')
-		if cut < 0 {
+		if cut <= 0 {
 			return
 		}
 		stem := prefix[:cut+1]

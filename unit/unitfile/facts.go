@@ -38,7 +38,7 @@ type Facts struct {
 	TmpDir     string // %T
 	VarTmpDir  string // %V
 
-	CgroupRoot string // %r, and the beginning of %c and %R; empty is the root
+	CgroupRoot string // %r, and the beginning of %c and %R; empty is the root, as in systemd
 }
 
 // SystemFacts are those of a system manager that are the same everywhere.

@@ -176,6 +176,7 @@ func (ld *load) dropIns(names []unit.Name) {
 	for _, f := range ld.index.collect(names, ".d", isDropIn) {
 		real, err := ld.index.tree.resolve(f.path)
 		if (err == nil || real == devNull) && ld.index.tree.masks(real) {
+			ld.spec.DropIns = append(ld.spec.DropIns, f.path) // it says why a lower one is not there
 			continue
 		}
 		var text string

@@ -20,7 +20,7 @@ type scope struct {
 var errLong = errors.New("the value grows too long when its specifiers are expanded")
 
 // expand replaces specifiers. "%%" is a percent sign, "%" before anything but a letter
-// stands for itself, an unknown letter is an error.
+// or digit stands for itself, an unknown one is an error.
 func (sc *scope) expand(s string) (string, error) {
 	i := strings.IndexByte(s, '%')
 	if i < 0 {
@@ -34,7 +34,7 @@ func (sc *scope) expand(s string) (string, error) {
 		switch {
 		case c == '%':
 			b.WriteByte('%')
-		case c|0x20 >= 'a' && c|0x20 <= 'z':
+		case c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9':
 			v, err := sc.lookup(c)
 			if err != nil {
 				return "", err
@@ -146,8 +146,8 @@ var specifiers = [...]struct {
 		return dir + "/credentials/" + string(sc.name), err
 	}},
 	{'c', func(sc *scope) (string, error) { return sc.slicePath() + "/" + string(sc.name), nil }},
-	{'R', func(sc *scope) (string, error) { return rootIfEmpty(sc.slicePath()), nil }},
-	{'r', func(sc *scope) (string, error) { return rootIfEmpty(sc.facts.CgroupRoot), nil }},
+	{'R', func(sc *scope) (string, error) { return sc.slicePath(), nil }},
+	{'r', func(sc *scope) (string, error) { return sc.facts.CgroupRoot, nil }},
 	{'t', func(sc *scope) (string, error) { return known(sc.facts.RuntimeDir, "the runtime directory") }},
 	{'S', func(sc *scope) (string, error) { return known(sc.facts.StateDir, "the state directory") }},
 	{'C', func(sc *scope) (string, error) { return known(sc.facts.CacheDir, "the cache directory") }},
@@ -188,13 +188,6 @@ func known(fact, what string) (string, error) {
 		return "", errors.New(what + " is not known")
 	}
 	return fact, nil
-}
-
-func rootIfEmpty(p string) string {
-	if p == "" {
-		return "/"
-	}
-	return p
 }
 
 // lastComponent is the prefix after its last dash.

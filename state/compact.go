@@ -1,6 +1,8 @@
 package state
 
 import (
+	"slices"
+
 	"github.com/sysmaster-go/sysmaster/state/record"
 )
 
@@ -9,10 +11,12 @@ import (
 //
 //	files                              step
 //	units.5 specs.3 log.5              commits go to log.5
+//	... log.6, empty                   set its space aside, in slices
 //	... log.6                          rotate: commits go to log.6
 //	... units.6.tmp                    copy what lies in files below 6, in slices; what is committed meanwhile is in log.6
 //	... units.6                        rename, one segment after the other
-//	units.6 specs.3 log.6              remove what is below 6, but snapshots of segments that did not change
+//	units.6 specs.3 log.6              remove what is below 6, but snapshots of segments that did not change,
+//	                                   and free its space, in slices too: that takes as long as writing it
 //
 // A crash between any two of them loses nothing: each segment is read from its newest snapshot and all logs from that number on,
 // and reading a log whose records are all in an older snapshot as well changes nothing.
@@ -27,12 +31,17 @@ type compaction struct {
 	parts   uint64
 	count   uint64
 	stage   stage
+	next    *dataFile // the log that is being prepared
+	alloc   int64     // its space is set aside up to here
+	old     *dataFile // a removed file whose space is being freed
+	left    int64     // so much of it is left
 }
 
 type stage uint8
 
 const (
-	copying stage = iota
+	preparing stage = iota
+	copying
 	renaming
 	removing
 )
@@ -43,6 +52,8 @@ const (
 	slotCost  = 8        // bytes of budget for looking at a slot
 	readCost  = 512      // and for reading a record
 	callCost  = 8 << 10  // and for a step that is a system call or two
+	spaceStep = 64 << 10 // how much space is taken or freed at once
+	sliceCost = 32 << 10 // and the cost of that
 	backoffBy = 256 << 10
 	readTries = 3
 )
@@ -119,11 +130,13 @@ func (l *Log) compact(budget int) (more bool, err error) {
 		if !l.due() {
 			return false, nil
 		}
-		err = l.rotate()
-		budget -= callCost
+		l.compaction = &compaction{all: l.rebuild}
 	}
 	for err == nil && budget > 0 && l.compaction != nil {
 		switch c := l.compaction; c.stage {
+		case preparing:
+			err = l.prepare(c)
+			budget -= sliceCost
 		case copying:
 			budget, err = l.copySome(c, budget)
 		case renaming:
@@ -131,7 +144,7 @@ func (l *Log) compact(budget int) (more bool, err error) {
 			budget -= callCost
 		case removing:
 			err = l.removeOne(c)
-			budget -= callCost
+			budget -= sliceCost
 		}
 	}
 	if err != nil {
@@ -144,18 +157,44 @@ func (l *Log) compact(budget int) (more bool, err error) {
 	return l.compaction != nil, nil
 }
 
-// rotate begins a compaction.
-func (l *Log) rotate() error {
-	if err := l.newLog(true); err != nil {
+// prepare makes the log that compaction begins with, a step at a time, and begins it.
+func (l *Log) prepare(c *compaction) error {
+	if c.next == nil {
+		name := fileName("log", l.number+1)
+		f, err := l.fs.Create(name)
+		if err != nil {
+			return commitError("create", name, err)
+		}
+		l.number++
+		c.next = &dataFile{name: name, f: f}
+		return nil
+	}
+	if to := dataStart + l.cfg.Reserve + allocChunk; c.alloc < to && !l.noRoom {
+		to = min(to, c.alloc+spaceStep)
+		if err := l.setAside(c.next, c.alloc, to); err != nil {
+			return err
+		}
+		c.alloc = to
+		return nil
+	}
+	return l.rotate(c)
+}
+
+// rotate sends the commits to the new log.
+func (l *Log) rotate(c *compaction) error {
+	old, oldAlloc := l.tail, l.alloc
+	if err := l.begun(c.next, c.alloc); err != nil {
 		return err
 	}
-	c := &compaction{target: l.number, todo: l.dirty, all: l.rebuild}
+	c.next = nil
+	old.alloc = oldAlloc
+	c.target, c.todo = l.number, l.dirty
 	if c.all {
 		c.todo = [segments]bool{true, true, true}
 	}
 	c.todo[Meta] = true // small, and its number says which log is the first
 	l.dirty = [segments]bool{}
-	l.compaction = c
+	c.stage = copying
 	return nil
 }
 
@@ -168,6 +207,12 @@ func (l *Log) abort() error {
 	}
 	l.compaction = nil
 	var first error
+	if c.next != nil {
+		first = l.drop(c.next)
+	}
+	if c.old != nil {
+		first = c.old.f.Close()
+	}
 	for s := range Segment(segments) {
 		if c.stage != removing {
 			l.dirty[s] = l.dirty[s] || c.todo[s]
@@ -272,7 +317,7 @@ func (l *Log) writePart(c *compaction, typ uint8) error {
 	c.parts++
 	c.count += uint64(len(l.locs))
 	b := l.enc.Data()
-	sealFrame(b, typ, c.parts, seedOf(c.out.hdr.salt, l.tab), l.tab)
+	sealFrame(b, typ, c.parts, c.out.seed, l.tab)
 	if _, err := c.out.f.WriteAt(b, c.out.size); err != nil {
 		return commitError("write", c.out.name+tmpSuffix, err)
 	}
@@ -350,9 +395,12 @@ func (l *Log) renameOne(c *compaction) error {
 	return nil
 }
 
-// removeOne removes one file that is not needed any more. One that cannot be removed is tried again by the next compaction;
-// reading it does no harm.
+// removeOne removes one file that is not needed any more, or frees some of its space: it has no name then, so that a crash
+// in between leaves nothing. One that cannot be removed is tried again by the next compaction; reading it does no harm.
 func (l *Log) removeOne(c *compaction) error {
+	if c.old != nil {
+		return c.free()
+	}
 	for i, f := range l.files {
 		if f.hdr.number >= c.target || f.hdr.kind == kindSnapshot && !c.todo[f.hdr.segment] {
 			continue
@@ -360,10 +408,24 @@ func (l *Log) removeOne(c *compaction) error {
 		if err := l.fs.Remove(f.name); err != nil && reason(err) != ErrGone {
 			return commitError("remove", f.name, err)
 		}
-		l.files = append(l.files[:i:i], l.files[i+1:]...)
-		return f.f.Close()
+		l.files = slices.Delete(l.files, i, i+1)
+		c.old, c.left = f, max(f.size, f.alloc)
+		return nil
 	}
 	l.compaction = nil
 	l.backoff, l.unread = 0, 0
 	return nil
+}
+
+// free gives back a step of a file's space. The file is read no more, so that a failure costs nothing but time: closing
+// it frees the rest.
+func (c *compaction) free() error {
+	f := c.old
+	c.left -= spaceStep
+	err := f.f.Truncate(max(c.left, 0))
+	if err == nil && c.left > 0 {
+		return nil
+	}
+	c.old = nil
+	return f.f.Close()
 }

@@ -121,7 +121,7 @@ func (l *Log) write() error {
 		return err
 	}
 	b, t := l.enc.Data(), l.tail
-	sealFrame(b, frameCommit, l.seq+1, seedOf(t.hdr.salt, l.tab), l.tab)
+	sealFrame(b, frameCommit, l.seq+1, t.seed, l.tab)
 	if err := l.room(int64(len(b))); err != nil {
 		return err
 	}

@@ -64,7 +64,7 @@ func Open(cfg Config) (*Log, Report, error) {
 			l.report.add(Problem{Damage: NotWritable, File: name, Err: err})
 		}
 	}
-	if err := l.newLog(false); err != nil {
+	if err := l.newLog(); err != nil {
 		l.fault = err
 		l.report.add(Problem{Damage: NotWritable, File: fileName("log", l.number+1), Err: err})
 	} else if cfg.Reserve > 0 && (l.noRoom || l.fault != nil) {
@@ -156,12 +156,13 @@ func (l *Log) openFile(name string, want header) error {
 	case ok && h.format > Format:
 		return &VersionError{File: name, Have: h.format, Max: Format}
 	case ok && h.format > 0 && h.kind == want.kind && h.segment == want.segment && h.number == want.number:
-		d.hdr = h
+		d.hdr, d.seed = h, seedOf(h.salt, l.tab)
 		l.report.Format = min(l.report.Format, h.format)
 		if d.size >= dataStart {
 			return nil
 		}
 		l.report.add(Problem{Damage: TornTail, File: name, Bytes: d.size})
+	case d.size == 0 && d.hdr.kind == kindLog: // made for a compaction, and never begun
 	case d.size < dataStart && d.hdr.kind == kindLog:
 		l.report.add(Problem{Damage: TornTail, File: name, Bytes: d.size}) // the crash came while it was made
 	default:
@@ -217,7 +218,7 @@ func (l *Log) newestSnapshot(s Segment) *dataFile {
 }
 
 func (l *Log) scanner(f *dataFile) *scanner {
-	return &scanner{w: window{f: f.f, buf: l.buf[:0]}, file: f, tab: l.tab, seed: seedOf(f.hdr.salt, l.tab), report: &l.report}
+	return &scanner{w: window{f: f.f, buf: l.buf[:0]}, file: f, tab: l.tab, report: &l.report}
 }
 
 func (l *Log) readSnapshot(f *dataFile) {

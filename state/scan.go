@@ -10,10 +10,12 @@ import (
 
 // dataFile is an open log or snapshot.
 type dataFile struct {
-	name string
-	hdr  header
-	f    File
-	size int64 // up to here it is ours: behind the last good frame of the log that is written
+	name  string
+	hdr   header
+	f     File
+	seed  uint32 // of its checksums
+	alloc int64  // once the tail no more: its space is still set aside up to here
+	size  int64  // up to here it is ours: behind the last good frame of the log that is written
 }
 
 // window reads a file in pieces: a whole log in memory would be what a recovered core has more than one that never crashed.
@@ -55,7 +57,6 @@ type scanner struct {
 	w      window
 	file   *dataFile
 	tab    *crc32.Table
-	seed   uint32
 	report *Report
 }
 
@@ -76,7 +77,7 @@ func (s *scanner) frames(fn func(f frame, content []byte, at int64)) {
 			s.problem(Unreadable, off, size-off, err)
 			return
 		}
-		f, ok := parseFrame(b, s.seed, s.tab)
+		f, ok := parseFrame(b, s.file.seed, s.tab)
 		if !ok {
 			next := s.resync(off + 1)
 			s.problem(BadFrame, off, next-off, nil)
@@ -98,7 +99,7 @@ func (s *scanner) one(f frame, at int64, fn func(f frame, content []byte, at int
 	switch {
 	case err != nil:
 		s.problem(Unreadable, at, int64(f.length), err)
-	case crc32.Update(s.seed, s.tab, content) != f.content:
+	case crc32.Update(s.file.seed, s.tab, content) != f.content:
 		s.problem(BadChecksum, at, int64(f.length), nil)
 	default:
 		fn(f, content, at)
@@ -123,7 +124,7 @@ func (s *scanner) resync(off int64) int64 {
 			if len(b)-i < frameSize {
 				break
 			}
-			if _, ok := parseFrame(b[i:], s.seed, s.tab); ok {
+			if _, ok := parseFrame(b[i:], s.file.seed, s.tab); ok {
 				return off + int64(i)
 			}
 		}

@@ -50,54 +50,72 @@ func (l *Log) room(n int64) error {
 }
 
 func (l *Log) allocate(to int64) error {
-	from := max(l.alloc, l.tail.size)
-	err := l.tail.f.Allocate(from, to)
+	err := l.setAside(l.tail, max(l.alloc, l.tail.size), to)
+	if err == nil && !l.noRoom {
+		l.alloc = to
+	}
+	return err
+}
+
+func (l *Log) setAside(f *dataFile, from, to int64) error {
+	err := f.f.Allocate(from, to)
 	if errors.Is(err, syscall.ENOTSUP) || errors.Is(err, syscall.ENOSYS) {
 		l.noRoom = true
 		return nil
 	}
 	if err != nil {
-		return commitError("allocate", l.tail.name, err)
+		return commitError("allocate", f.name, err)
 	}
-	l.alloc = to
 	return nil
 }
 
-// newLog makes a log with the next number and makes it the tail; the old one stays if that fails. Strict: it is a
-// failure too if there is no space for the reserve.
-func (l *Log) newLog(strict bool) error {
-	old, oldAlloc := l.tail, l.alloc
+// newLog makes a log with the next number and makes it the tail; the old one stays if that fails. Without space for the
+// reserve it is the tail all the same: commits will fail until there is, those after UseReserve perhaps not.
+func (l *Log) newLog() error {
+	name := fileName("log", l.number+1)
+	f, err := l.fs.Create(name)
+	if err != nil {
+		return commitError("create", name, err)
+	}
 	l.number++
-	f, err := l.create(fileName("log", l.number), header{
-		format: Format, kind: kindLog, number: l.number, salt: l.cfg.Salt, base: l.seq + 1,
-	})
-	if err != nil {
-		l.number--
-		return err
+	next := &dataFile{name: name, f: f}
+	old, oldAlloc := l.tail, l.alloc
+	if err = l.begun(next, 0); err == nil {
+		err = l.room(0)
 	}
-	l.tail, l.alloc = f, 0
-	err = l.room(0)
-	if !strict && errors.Is(err, ErrFull) {
-		l.fault, err = err, nil // commits will fail until there is, those after UseReserve perhaps not
+	if errors.Is(err, ErrFull) && l.tail == next {
+		l.fault, err = err, nil
 	}
-	if err == nil && l.cfg.Sync {
-		if e := errors.Join(f.f.Sync(), l.fs.SyncDir()); e != nil {
-			err = commitError("sync", f.name, e)
-		}
+	if err == nil {
+		return nil
 	}
-	if err != nil {
+	if l.tail == next {
 		l.tail, l.alloc = old, oldAlloc
-		l.number-- // a gap in the numbers means that a log was lost
-		return errors.Join(err, f.f.Close(), l.fs.Remove(f.name))
+		l.files = l.files[:len(l.files)-1]
 	}
-	l.files = append(l.files, f)
-	if old != nil && oldAlloc > old.size {
-		// Give its reserve back. If that fails the space is lost until compaction removes the file, nothing more.
-		if err := old.f.Truncate(old.size); err != nil {
-			l.fault = commitError("truncate", old.name, err)
-		}
+	return errors.Join(err, l.drop(next))
+}
+
+// begun writes a new log's header and makes it the tail.
+func (l *Log) begun(next *dataFile, alloc int64) error {
+	h := header{format: Format, kind: kindLog, number: l.number, salt: l.cfg.Salt, base: l.seq + 1}
+	_, err := next.f.WriteAt(h.bytes(l.tab), 0)
+	if err == nil && l.cfg.Sync {
+		err = errors.Join(next.f.Sync(), l.fs.SyncDir())
 	}
+	if err != nil {
+		return commitError("write", next.name, err)
+	}
+	next.hdr, next.seed, next.size = h, seedOf(h.salt, l.tab), dataStart
+	l.tail, l.alloc = next, alloc
+	l.files = append(l.files, next)
 	return nil
+}
+
+// drop removes a log that was not begun; a gap in the numbers would mean that one was lost.
+func (l *Log) drop(next *dataFile) error {
+	l.number--
+	return errors.Join(next.f.Close(), l.fs.Remove(next.name))
 }
 
 // create makes a file with its header.
@@ -109,7 +127,7 @@ func (l *Log) create(name string, h header) (*dataFile, error) {
 	if _, err = f.WriteAt(h.bytes(l.tab), 0); err != nil {
 		return nil, errors.Join(commitError("write", name, err), f.Close(), l.fs.Remove(name))
 	}
-	return &dataFile{name: name, hdr: h, f: f, size: dataStart}, nil
+	return &dataFile{name: name, hdr: h, f: f, seed: seedOf(h.salt, l.tab), size: dataStart}, nil
 }
 
 // repair makes a new tail after the old one was given up.
@@ -123,7 +141,7 @@ func (l *Log) repair() error {
 	if err := l.fs.Prepare(); err != nil {
 		return commitError("create", "directory", err)
 	}
-	if err := l.newLog(false); err != nil {
+	if err := l.newLog(); err != nil {
 		return err
 	}
 	for _, f := range l.files {

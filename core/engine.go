@@ -190,7 +190,7 @@ func (e *Engine) Run(stop func() bool) error {
 		if e.maintain() {
 			continue
 		}
-		e.cfg.World.Source.Wait(e.nextDeadline())
+		e.cfg.World.Source.Wait(e.NextDeadline())
 	}
 	return nil
 }
@@ -388,8 +388,8 @@ func (e *Engine) publish(ev Event) { e.events = append(e.events, ev) }
 
 func (e *Engine) say(l unit.Level, n unit.Name, text string) { e.publish(Message{l, n, text}) }
 
-// nextDeadline is when the next timer or job timeout elapses.
-func (e *Engine) nextDeadline() time.Duration {
+// NextDeadline is when the next timer or job timeout elapses.
+func (e *Engine) NextDeadline() time.Duration {
 	for len(e.heap) > 0 {
 		if e.deadlineValid(e.heap[0]) {
 			return e.heap[0].at

@@ -199,3 +199,24 @@ func orEmpty(s []string) []string {
 	}
 	return s
 }
+
+// NextSystemState returns when the system's state is another one than last.
+func (c *Client) NextSystemState(ctx context.Context, last string) (string, error) {
+	for {
+		s, err := c.session(ctx)
+		if err != nil {
+			return "", err
+		}
+		_, changed := s.result("")
+		state, err := c.SystemState(ctx)
+		if err != nil || state != last {
+			return state, err
+		}
+		select {
+		case <-changed:
+		case <-s.lost:
+		case <-ctx.Done():
+			return state, ctx.Err()
+		}
+	}
+}

@@ -74,11 +74,11 @@ func openProc(p unit.Proc) int {
 
 // ended runs when the pidfd says that the process is gone.
 func (w *World) ended(p *follower) {
-	if p.gone {
+	if p.gone || w.followed[p.PID] != p {
 		return
 	}
-	if p.setup != nil {
-		w.setupEnded(p) // Execed comes before Exited
+	if !w.setupOver(p, func() { w.ended(p) }) {
+		return // Execed comes before Exited
 	}
 	if !p.child {
 		w.vanished(p)
@@ -114,11 +114,11 @@ func (w *World) vanished(p *follower) {
 	if p.alarm != 0 || p.gone {
 		return
 	}
-	if w.cfg.Init == nil {
-		w.lost(p)
-		return
+	at := monotonic() // without init: at once, but behind the answer to Attach
+	if w.cfg.Init != nil {
+		at += recordPatience
 	}
-	p.alarm = w.alarms.set(monotonic()+recordPatience, func() { p.alarm = 0; w.lost(p) })
+	p.alarm = w.alarms.set(at, func() { p.alarm = 0; w.lost(p) })
 }
 
 // lost gives up on the status.

@@ -111,12 +111,15 @@ func (w *World) learn(in sys.Intent) {
 
 // unitByInvocation is the unit of a process that is not followed.
 func (w *World) unitByInvocation(pid int) unit.Name {
+	if len(w.tracks) == 0 {
+		return ""
+	}
 	v, ok := environ(pid, "INVOCATION_ID")
 	if !ok || v[0] == "" {
 		return ""
 	}
 	for u, t := range w.tracks {
-		if hex.EncodeToString(t.id[:]) == v[0] {
+		if hexID(t.id) == v[0] {
 			return u
 		}
 	}
@@ -128,7 +131,7 @@ func (w *World) eachOfInvocation(id [16]byte, f func(unit.Proc)) error {
 	if id == [16]byte{} {
 		return nil
 	}
-	text := hex.EncodeToString(id[:])
+	text := hexID(id)
 	err := allPIDs(func(pid int) {
 		v, ok := environ(pid, "INVOCATION_ID")
 		if !ok || v[0] != text {
@@ -199,3 +202,6 @@ func inGroup(path, group string) bool {
 	rest, ok := strings.CutPrefix(path, group)
 	return ok && (rest == "" || rest[0] == '/')
 }
+
+// hexID is an invocation id as INVOCATION_ID shows it.
+func hexID(id [16]byte) string { return hex.EncodeToString(id[:]) }

@@ -187,9 +187,6 @@ func (w *World) exitRecord(e fdstore.Exit) {
 		w.inputs.push(in, func() { w.dropRecord(e.ID); ack() })
 		return
 	}
-	if p.setup != nil {
-		w.setupEnded(p)
-	}
 	if p.alarm != 0 {
 		w.alarms.cancel(p.alarm)
 		p.alarm = 0

@@ -2,7 +2,6 @@ package linux
 
 import (
 	"bytes"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -114,7 +113,7 @@ func (w *World) judge(in sys.Intent, pid int) (p unit.Proc, own bool, err error)
 		return p, in.CGroup != "" && inGroup(w.procCGroup(pid), in.CGroup), nil
 	}
 	v, ok := environ(pid, "INVOCATION_ID")
-	return p, ok && v[0] == hex.EncodeToString(in.Invocation[:]), nil
+	return p, ok && v[0] == hexID(in.Invocation), nil
 }
 
 // linksMax is the kernel's own bound of symbolic links in a path.

@@ -4,14 +4,13 @@ import (
 	"strconv"
 
 	"github.com/sysmaster-go/sysmaster/core/sys"
+	"github.com/sysmaster-go/sysmaster/core/sys/linux/spawn"
 	"github.com/sysmaster-go/sysmaster/unit"
 )
 
-// MarkEnv is the environment variable by which a process shows which Spawn made it:
-// "<unit>/<seq>". Together with the control group it tells a new core whether a Spawn that
-// the one before meant to carry out was carried out.
-const MarkEnv = "SYSMASTER_SPAWN"
-
+// mark is the value of spawn.MarkEnv by which a process shows which Spawn made it.
+// Together with the control group it tells a new core whether a Spawn that the one before
+// meant to carry out was carried out.
 func mark(in sys.Intent) string {
 	return string(in.Unit) + "/" + strconv.FormatUint(in.Seq, 10)
 }
@@ -78,7 +77,7 @@ func (w *World) findMarked(in sys.Intent) (found unit.Proc, doubt bool, err erro
 		if f := w.followed[pid]; f != nil && f.Start == s.Start {
 			return // known by another Spawn
 		}
-		v, ok := environ(pid, MarkEnv)
+		v, ok := environ(pid, spawn.MarkEnv)
 		switch {
 		case ok && v[0] == mark(in):
 			found = p

@@ -127,8 +127,7 @@ func (w *World) procCGroup(pid int) string {
 	if w.cfg.CGroup == nil {
 		return ""
 	}
-	buf := make([]byte, 8192)
-	b, err := readProc(pid, "cgroup", buf)
+	b, err := readProc(pid, "cgroup", make([]byte, 4096))
 	if err != nil {
 		return "" // it is gone
 	}
@@ -141,7 +140,11 @@ const environMax = 256 << 10
 // environ finds variables in a process's environment. ok is false when there is none to
 // read: it is gone, a kernel thread, or has overwritten it (setproctitle).
 func environ(pid int, names ...string) (values []string, ok bool) {
-	b, err := readProc(pid, "environ", make([]byte, environMax))
+	buf := make([]byte, 8<<10)
+	b, err := readProc(pid, "environ", buf)
+	if err == nil && len(b) == len(buf) { // most are smaller
+		b, err = readProc(pid, "environ", make([]byte, environMax))
+	}
 	if err != nil || len(b) == 0 {
 		return nil, false
 	}

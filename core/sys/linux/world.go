@@ -132,7 +132,7 @@ func (w *World) Close() error {
 		closeAll(d.close)
 	}
 	w.notify.queue = nil
-	w.closeLauncher()
+	errs = append(errs, w.closeLauncher())
 	if w.watcher != nil {
 		errs = append(errs, w.watcher.Close())
 	}

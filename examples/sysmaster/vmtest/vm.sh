@@ -1,9 +1,16 @@
 #!/bin/bash
-# The recipes of "make vm" and "make bench-vm":
-#   vm.sh test [flags of go test]      the machine test
-#   vm.sh bench [flags of bench]       boots of systemd and sysMaster, measured by turns
-#   vm.sh packages                     what a Debian machine needs for both, for apt-get install
+# The recipes of "make vm" and "make bench-vm".
 set -euo pipefail
+
+usage() {
+	cat >&2 <<'END'
+vm.sh test [flags of go test]   the machine test
+vm.sh bench [flags of bench]    boots of systemd and sysMaster, measured by turns
+vm.sh packages                  what a Debian machine needs for both, for apt-get install
+END
+	exit 64
+}
+
 cd "$(dirname "$0")/../../.."
 
 die() { echo "vm.sh: $*" >&2; exit 1; }
@@ -18,7 +25,7 @@ mode=${1:-}
 case $mode in
 packages) echo "$packages"; exit ;;
 test | bench) ;;
-*) sed -n '2,5s/^# \{0,1\}//p' "$0" >&2; exit 64 ;;
+*) usage ;;
 esac
 
 [ "$(id -u)" = 0 ] || die "the machine's root file system is made by debootstrap, which needs root"

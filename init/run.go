@@ -78,7 +78,7 @@ func Run(cfg Config) int {
 
 func newKeeper(cfg Config) *keeper {
 	k := &keeper{
-		cfg: cfg, console: cfg.Console, self: os.Getpid(), buf: make([]byte, 4096),
+		cfg: cfg, console: cfg.Console, self: unix.Getpid(), buf: make([]byte, 4096),
 		store:      keep.NewFDs(cfg.MaxFDs),
 		exits:      keep.NewExits(cfg.MaxExits),
 		registered: make(map[int]uint64),
@@ -108,7 +108,7 @@ func (k *keeper) settle() {
 	}
 	if k.cfg.Configure != nil {
 		line, err := bootenv.ReadCmdline(*k.cfg.World, os.Args[1:])
-		k.must("read the command line", err)
+		k.must("read /proc/cmdline", err)
 		k.cfg.Configure(&k.cfg, line)
 	}
 	k.must("raise the limit of descriptors", process.RaiseNOFILE(uint64(k.cfg.MaxFDs)+256))

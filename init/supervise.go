@@ -1,7 +1,6 @@
 package pid1
 
 import (
-	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -134,7 +133,7 @@ func (k *keeper) startCore(now time.Time) {
 func spawn(c Command, env []string, files []uintptr, attr *syscall.SysProcAttr) (int, error) {
 	base := c.Env
 	if base == nil {
-		base = os.Environ()
+		base = syscall.Environ()
 	}
 	for _, v := range base { // of two values most programs see the first
 		if !strings.HasPrefix(v, fdstore.EnvFD+"=") {

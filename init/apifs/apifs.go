@@ -2,7 +2,6 @@ package apifs
 
 import (
 	"errors"
-	"os"
 	"strconv"
 	"strings"
 
@@ -116,7 +115,7 @@ func (a Action) Do() (Outcome, error) {
 		}
 		err = a.mount()
 	case Symlink:
-		err = os.Symlink(a.Data, a.Path)
+		err = unix.Symlink(a.Data, a.Path)
 	case Raise:
 		var high bool
 		if high, err = a.raise(); high {
@@ -142,7 +141,7 @@ func (a Action) Do() (Outcome, error) {
 
 func (a Action) mount() error {
 	if !a.Optional { // the kernel makes the directories of optional ones, if it has them
-		if err := os.Mkdir(a.Path, 0o755); err != nil && !errors.Is(err, unix.EEXIST) {
+		if err := unix.Mkdir(a.Path, 0o755); err != nil && !errors.Is(err, unix.EEXIST) {
 			return err
 		}
 	}
@@ -168,7 +167,13 @@ func (a Action) raise() (bool, error) {
 	if have, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil && have >= want {
 		return true, nil
 	}
-	return false, os.WriteFile(a.Path, []byte(a.Data), 0)
+	fd, err := unix.Open(a.Path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false, err
+	}
+	defer unix.Close(fd)
+	_, err = unix.Write(fd, []byte(a.Data))
+	return false, err
 }
 
 // MountPoint reports whether path is on another device than the directory

@@ -1,7 +1,6 @@
 package bootenv
 
 import (
-	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -23,7 +22,7 @@ func (w World) Machine() bool { return w.PID1 && w.RootPIDNS && w.Container == "
 // Detect looks around. Without /proc it believes to be on a machine if it is
 // PID 1: a kernel starts init before anybody mounted anything.
 func Detect(getenv func(string) string) World {
-	w := World{PID1: os.Getpid() == 1, RootPIDNS: rootPIDNS()}
+	w := World{PID1: unix.Getpid() == 1, RootPIDNS: rootPIDNS()}
 	read := func(path string) string {
 		b, err := proc.Read(path, make([]byte, 4096))
 		if err != nil {
@@ -85,7 +84,7 @@ func rootPIDNS() bool {
 	var buf [64]byte
 	n, err := unix.Readlink("/proc/self/ns/pid", buf[:])
 	if err != nil {
-		return os.Getpid() == 1
+		return unix.Getpid() == 1
 	}
 	return string(buf[:n]) == "pid:[4026531836]"
 }
@@ -98,7 +97,7 @@ func ReadCmdline(w World, args []string) (Cmdline, error) {
 	}
 	b, err := proc.Read("/proc/cmdline", make([]byte, MaxCmdline))
 	if err != nil {
-		return nil, &os.PathError{Op: "read", Path: "/proc/cmdline", Err: err}
+		return nil, err
 	}
 	return ParseCmdline(string(b)), nil
 }

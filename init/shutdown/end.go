@@ -1,7 +1,7 @@
 package shutdown
 
 import (
-	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -16,13 +16,12 @@ import (
 // detachLoops frees loop devices whose image lies on a file system that shall
 // be unmounted (loop(4)).
 func (r *run) detachLoops() {
-	entries, err := os.ReadDir("/sys/block")
+	names, err := proc.List("/sys/block")
 	if err != nil {
 		r.fail("list block devices", err)
 		return
 	}
-	for _, e := range entries {
-		name := e.Name()
+	for _, name := range names {
 		if !strings.HasPrefix(name, "loop") || unix.Access("/sys/block/"+name+"/loop/backing_file", unix.F_OK) != nil {
 			continue
 		}
@@ -46,12 +45,13 @@ func detachLoop(path string) error {
 func (r *run) hooks(verb fdstore.Verb) {
 	deadline := time.Now().Add(r.HookTimeout)
 	for _, dir := range r.HookDirs {
-		entries, err := os.ReadDir(dir) // sorted by name
-		if err != nil && !os.IsNotExist(err) {
+		names, err := proc.List(dir)
+		if err != nil && err != unix.ENOENT {
 			r.fail("read hooks", err)
 		}
-		for _, e := range entries {
-			path := dir + "/" + e.Name()
+		slices.Sort(names)
+		for _, name := range names {
+			path := dir + "/" + name
 			var st unix.Stat_t
 			if unix.Stat(path, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || st.Mode&0o111 == 0 {
 				continue
@@ -67,7 +67,7 @@ func (r *run) hook(path, verb string, deadline time.Time) error {
 	pid := 0
 	err := within(time.Until(deadline), func() (err error) {
 		pid, err = syscall.ForkExec(path, []string{path, verb}, &syscall.ProcAttr{
-			Dir: "/", Env: os.Environ(), Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{Setpgid: true},
+			Dir: "/", Env: syscall.Environ(), Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{Setpgid: true},
 		})
 		return err
 	})

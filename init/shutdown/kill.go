@@ -1,7 +1,6 @@
 package shutdown
 
 import (
-	"os"
 	"strconv"
 	"time"
 
@@ -68,7 +67,7 @@ func (r *run) targets() []int {
 	var pids []int
 	var err error
 	if r.Scope == Keeper {
-		pids, err = proc.Descendants(os.Getpid())
+		pids, err = proc.Descendants(unix.Getpid())
 	} else {
 		pids, err = proc.PIDs()
 	}
@@ -78,7 +77,7 @@ func (r *run) targets() []int {
 	buf := make([]byte, 1024)
 	var list []int
 	for _, pid := range pids {
-		if pid == os.Getpid() {
+		if pid == unix.Getpid() {
 			continue
 		}
 		s, ok := proc.ReadStat(pid, buf)

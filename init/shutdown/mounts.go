@@ -175,12 +175,9 @@ func (r *run) sync() {
 	go func() { unix.Sync(); close(done) }()
 	least := r.dirty()
 	for {
-		t := time.NewTimer(2 * r.StepTimeout)
-		select {
-		case <-done:
-			t.Stop()
+		err := within(2*r.StepTimeout, func() error { <-done; return nil })
+		if err == nil {
 			return
-		case <-t.C:
 		}
 		now := r.dirty()
 		if now >= least {

@@ -140,16 +140,12 @@ var errHung = errors.New("no answer in time")
 
 // within runs a system call that may hang on a thread of its own.
 func within(d time.Duration, f func() error) error {
-	done := make(chan error, 1)
+	done := make(chan error, 2) // room for both: neither waits for us
 	go func() { done <- f() }()
-	t := time.NewTimer(d)
+	// Not NewTimer: its channel of time.Time links all of time's formatting.
+	t := time.AfterFunc(d, func() { done <- errHung })
 	defer t.Stop()
-	select {
-	case err := <-done:
-		return err
-	case <-t.C:
-		return errHung
-	}
+	return <-done
 }
 
 // wait returns after d or when fd becomes readable; fd 0 is none.

@@ -63,7 +63,11 @@ func (ld *load) section(name string, pos unit.Pos) bool {
 	if ld.typ.Keys.HasSection(name) {
 		return true
 	}
-	if !strings.HasPrefix(name, "X-") {
+	switch {
+	case strings.HasPrefix(name, "X-"):
+	case len(ld.spec.Diags) >= diagsMax: // comparing costs more than counting
+		ld.more++
+	default:
 		ld.warn(pos, "", fmt.Sprintf("unknown section [%s] is ignored (%s)", clip(name), ld.nearestSection(name)))
 	}
 	return false

@@ -141,7 +141,9 @@ func TestHostileFiles(t *testing.T) {
 		start := time.Now()
 		s := loadText("a.service", c.text)
 		require.Equal(t, c.state, s.Load, c.name)
-		require.Less(t, time.Since(start), 5*time.Second, c.name)
+		took := time.Since(start)
+		require.Less(t, took, 10*time.Second, c.name)
+		t.Logf("%-20s %8.1f ms, %d diagnostics", c.name, float64(took.Microseconds())/1000, len(s.Diags))
 		require.LessOrEqual(t, len(s.Diags), diagsMax+2, c.name)
 		require.Less(t, len(diags(s)), (diagsMax+2)*(diagTextMax+100), c.name)
 		if c.state != unit.LoadMasked {

@@ -130,7 +130,7 @@ func BenchmarkLoad1000(b *testing.B) {
 	m := map[string]string{}
 	for i := range 1000 {
 		n := fmt.Sprintf("%s/unit-%d.service", lib, i)
-		m[n] = fmt.Sprintf("[Unit]\nDescription=Unit %d on %%H\nDocumentation=man:unit(8)\nAfter=network.target unit-%d.service\nWants=network.target\nConditionPathExists=/etc/unit\n\n[Service]\nExecStart=/usr/bin/unit --number %%p --name %%n\nUser=nobody\nRemainAfterExit=yes\n\n[Install]\nWantedBy=multi-user.target\n", i, i/2)
+		m[n] = fmt.Sprintf("[Unit]\nDescription=Unit %d on %%H\nDocumentation=man:unit(8)\nAfter=network.target unit-%d.service\nWants=network.target\nConditionPathExists=/etc/unit\n\n[Service]\nExecStart=/usr/bin/unit --number %%p --name %%n\nUser=nobody\nRemainAfterExit=yes\n\n[Install]\nWantedBy=multi-user.target\n", i, i+1)
 		m[fmt.Sprintf("%s/multi-user.target.wants/unit-%d.service", etc, i)] = "-> " + n
 		if i%10 == 0 {
 			m[n+".d/override.conf"] = "[Service]\nKillMode=process\n"

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -107,17 +108,23 @@ func (t *tree) read(p string, limit int64) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	var b strings.Builder
-	b.Grow(int(info.Size()) + 1)
 	// The size is a hint: files of /proc have none, and a file may grow while it is read.
-	n, err := io.Copy(&b, io.LimitReader(f, limit+1))
-	switch {
-	case err != nil:
-		return "", err
-	case n > limit:
-		return "", errTooBig
+	buf := make([]byte, 0, max(int(info.Size()), 511)+1)
+	for {
+		n, err := f.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		switch {
+		case int64(len(buf)) > limit:
+			return "", errTooBig
+		case errors.Is(err, io.EOF):
+			return string(buf), nil
+		case err != nil:
+			return "", err
+		}
+		if len(buf) == cap(buf) {
+			buf = slices.Grow(buf, len(buf))
+		}
 	}
-	return b.String(), nil
 }
 
 // list returns the entries of a directory, sorted by name. A directory that does not

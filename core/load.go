@@ -42,7 +42,7 @@ func (e *Engine) load(batch []*entry, again bool) {
 	}
 	e.manSeq++
 	e.manAsked[e.manSeq] = &loading{batch, again}
-	e.intents = append(e.intents, sys.Intent{Seq: e.manSeq, Effect: sys.Load{Names: names}})
+	e.intents = append(e.intents, sys.Intent{Seq: e.manSeq, Effect: sys.Load{Names: names, Refresh: again && e.reloading.left <= 1}})
 }
 
 // filesLoaded takes the answer to a Load, links what came, and lets go on what waited for it.

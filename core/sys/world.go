@@ -87,7 +87,11 @@ type Outcome struct {
 
 type (
 	// Load reads unit files. Answered by Loaded, with one Spec per name in the same order.
-	Load struct{ Names []unit.Name }
+	// Refresh: what the loader remembers of the directories is forgotten first.
+	Load struct {
+		Names   []unit.Name
+		Refresh bool
+	}
 	// Loaded answers Load.
 	Loaded struct {
 		Seq   uint64

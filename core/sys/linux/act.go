@@ -98,7 +98,7 @@ func (w *World) load(in sys.Intent, e sys.Load) {
 	w.loads = append(w.loads, func() {
 		w.loading = true
 		w.pool.run(func() func() {
-			specs := w.callLoad(e.Names)
+			specs := w.callLoad(e)
 			return func() {
 				w.inputs.push(sys.Input{Unit: in.Unit, Body: sys.Loaded{Seq: in.Seq, Specs: specs}}, nil)
 				w.loading = false
@@ -120,7 +120,8 @@ func (w *World) nextLoad() {
 
 // callLoad guards the engine against a loader that breaks its promise: unit files come
 // from outside, and a bug that one of them reaches must cost the load, not the manager.
-func (w *World) callLoad(names []unit.Name) (specs []*unit.Spec) {
+func (w *World) callLoad(e sys.Load) (specs []*unit.Spec) {
+	names := e.Names
 	defer func() {
 		if r := recover(); r != nil {
 			err := fmt.Errorf("cannot load %s: the loader panicked: %v", joinNames(names), r)
@@ -131,7 +132,7 @@ func (w *World) callLoad(names []unit.Name) (specs []*unit.Spec) {
 	if w.cfg.Load == nil {
 		return brokenSpecs(names, nil, "the assembly has no loader")
 	}
-	return brokenSpecs(names, w.cfg.Load(names), "the loader gave no answer")
+	return brokenSpecs(names, w.cfg.Load(e), "the loader gave no answer")
 }
 
 // brokenSpecs makes one Spec per name, with an error where there is none.

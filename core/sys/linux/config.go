@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/sysmaster-go/sysmaster/cgroup"
+	"github.com/sysmaster-go/sysmaster/core/sys"
 	"github.com/sysmaster-go/sysmaster/state/fdstore"
 	"github.com/sysmaster-go/sysmaster/unit"
 )
@@ -34,7 +35,7 @@ type Config struct {
 	AllowDegraded bool
 
 	// Load reads unit files: one Spec per name, in order. One call at a time, beside the loop.
-	Load func([]unit.Name) []*unit.Spec
+	Load func(sys.Load) []*unit.Spec
 	// Check evaluates conditions: one result per condition, in order, negation applied.
 	// Called from several goroutines at once, so that a dead path holds up only who asks for it.
 	Check func([]unit.Condition) []bool

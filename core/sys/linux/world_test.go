@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sysmaster-go/sysmaster/core/sys"
+	"github.com/sysmaster-go/sysmaster/core/sys/shim"
 	"github.com/sysmaster-go/sysmaster/unit"
 )
 
@@ -107,7 +108,8 @@ func TestWaitReturnsAtTheDeadline(t *testing.T) {
 }
 
 func TestLoadAnswersEveryName(t *testing.T) {
-	w := newWorld(t, Config{Load: func(names []unit.Name) []*unit.Spec {
+	w := newWorld(t, Config{Load: func(l sys.Load) []*unit.Spec {
+		names := l.Names
 		if names[0] == "bad.service" {
 			panic("loader bug")
 		}
@@ -206,6 +208,9 @@ func TestShutdownNeedsInit(t *testing.T) {
 }
 
 func TestMain(m *testing.M) {
+	if os.Args[0] == "sysmaster-exec" {
+		shim.Run()
+	}
 	if helper := os.Getenv("LINUX_TEST_HELPER"); helper != "" {
 		os.Exit(helpers[helper]())
 	}

@@ -133,39 +133,42 @@ func (c *Client) dial(ctx context.Context) (*session, error) {
 // Read calls a method that changes nothing, again if the connection is lost meanwhile. sig is
 // the signature of args; the answer's values are as wire.Message.DecodeBody makes them.
 func (c *Client) Read(ctx context.Context, path, iface, member, sig string, args ...any) ([]any, error) {
-	for {
-		out, err := c.call(ctx, path, iface, member, sig, args)
-		if err == nil || !isLost(err) || c.cfg.Resume < 0 || ctx.Err() != nil {
-			return out, err
-		}
-	}
+	out, _, err := c.repeat(ctx, isLost, path, iface, member, sig, args...)
+	return out, err
 }
 
 // Call calls a method once: after a *LostError it is not known whether it was carried out.
 func (c *Client) Call(ctx context.Context, path, iface, member, sig string, args ...any) ([]any, error) {
-	for {
-		out, err := c.call(ctx, path, iface, member, sig, args)
-		var unsent *notSentError
-		if !errors.As(err, &unsent) || c.cfg.Resume < 0 {
-			return out, err
-		}
-	}
+	out, _, err := c.repeat(ctx, isUnsent, path, iface, member, sig, args...)
+	return out, err
 }
 
+// isLost says that a call may be sent again if it does no harm twice, isUnsent that it was never sent.
 func isLost(err error) bool {
 	var l *LostError
 	return errors.As(err, &l)
 }
 
-func (c *Client) call(ctx context.Context, path, iface, member, sig string, args []any) ([]any, error) {
-	s, err := c.session(ctx)
-	if err != nil {
-		return nil, err
+func isUnsent(err error) bool {
+	var n *notSentError
+	return errors.As(err, &n)
+}
+
+// repeat sends a call until it was answered or again says no; the session is the one that answered.
+func (c *Client) repeat(ctx context.Context, again func(error) bool, path, iface, member, sig string, args ...any) ([]any, *session, error) {
+	for {
+		s, err := c.session(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		out, err := s.call(ctx, &wire.Message{
+			Type: dbus.TypeMethodCall, Path: path, Interface: iface, Member: member,
+			Destination: wire.Service, Signature: sig, Body: args,
+		})
+		if err == nil || !again(err) || c.cfg.Resume < 0 || ctx.Err() != nil {
+			return out, s, err
+		}
 	}
-	return s.call(ctx, &wire.Message{
-		Type: dbus.TypeMethodCall, Path: path, Interface: iface, Member: member,
-		Destination: wire.Service, Signature: sig, Body: args,
-	})
 }
 
 // manager calls a command of the Manager object.

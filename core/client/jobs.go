@@ -31,6 +31,12 @@ type Job struct {
 	Unit string // as asked for
 	Verb Verb
 	path dbus.ObjectPath
+	seen *session // whose signals tell of its end
+}
+
+// JobOf names a job that was acknowledged earlier, perhaps to another process.
+func JobOf(id uint32, unit string, verb Verb) *Job {
+	return &Job{ID: id, Unit: unit, Verb: verb, path: dbus.ObjectPath(wire.JobPrefix + strconv.FormatUint(uint64(id), 10))}
 }
 
 // Outcome is how a job ended.
@@ -45,11 +51,12 @@ type Outcome struct {
 // or a stop is asked for again if the connection is lost before the answer: that
 // does no harm. Other verbs then give a *LostError.
 func (c *Client) Enqueue(ctx context.Context, verb Verb, unit, mode string) (*Job, error) {
-	call := c.Call
+	again := isUnsent
 	if verb == Start || verb == Stop {
-		call = c.Read
+		again = isLost
 	}
-	out, err := call(ctx, wire.ManagerPath, wire.ManagerIface, string(verb)+"Unit", "ss", unit, mode)
+	member := string(verb) + "Unit"
+	out, s, err := c.repeat(ctx, again, wire.ManagerPath, wire.ManagerIface, member, "ss", unit, mode)
 	if err != nil {
 		return nil, err
 	}
@@ -59,32 +66,35 @@ func (c *Client) Enqueue(ctx context.Context, verb Verb, unit, mode string) (*Jo
 	}
 	id, err := strconv.ParseUint(strings.TrimPrefix(string(path), wire.JobPrefix), 10, 32)
 	if err != nil {
-		return nil, malformed(string(verb) + "Unit")
+		return nil, malformed(member)
 	}
-	return &Job{ID: uint32(id), Unit: unit, Verb: verb, path: path}, nil
+	return &Job{ID: uint32(id), Unit: unit, Verb: verb, path: path, seen: s}, nil
 }
 
 // Wait returns when the job has ended. It survives a restart of the manager.
 func (c *Client) Wait(ctx context.Context, j *Job) (Outcome, error) {
-	known, err := c.session(ctx)
-	if err != nil {
-		return Outcome{}, err
-	}
+	known := j.seen
 	for {
+		if known == nil {
+			next, out, err := c.find(ctx, j)
+			if err != nil || next == nil {
+				return out, err
+			}
+			known = next
+		}
 		result, changed := known.result(j.path)
 		if result != "" {
 			return Outcome{Result: result}, nil
 		}
 		select {
 		case <-changed:
+		case <-known.lost:
+			if result, _ := known.result(j.path); result != "" {
+				return Outcome{Result: result}, nil // its last words
+			}
+			known = nil
 		case <-ctx.Done():
 			return Outcome{}, fmt.Errorf("cannot wait for job %d of %s any longer: %w", j.ID, j.Unit, ctx.Err())
-		case <-known.lost:
-			next, out, err := c.find(ctx, j)
-			if err != nil || next == nil {
-				return out, err
-			}
-			known = next
 		}
 	}
 }
@@ -92,19 +102,17 @@ func (c *Client) Wait(ctx context.Context, j *Job) (Outcome, error) {
 // find looks for a job after the connection was lost: the new session if the job is still there or
 // ended meanwhile, else what the unit's state says.
 func (c *Client) find(ctx context.Context, j *Job) (*session, Outcome, error) {
-	s, err := c.session(ctx)
-	if err != nil {
-		return nil, Outcome{}, err
-	}
-	_, err = c.Read(ctx, wire.ManagerPath, wire.ManagerIface, "GetJob", "u", j.ID)
+	_, s, err := c.repeat(ctx, isLost, wire.ManagerPath, wire.ManagerIface, "GetJob", "u", j.ID)
 	if err == nil {
 		return s, Outcome{}, nil
 	}
 	if !Is(err, NoSuchJob) {
 		return nil, Outcome{}, err
 	}
-	if result, _ := s.result(j.path); result != "" {
-		return s, Outcome{}, nil
+	if s != nil {
+		if result, _ := s.result(j.path); result != "" {
+			return s, Outcome{}, nil
+		}
 	}
 	v, err := c.Property(ctx, j.Unit, wire.UnitIface, "ActiveState")
 	if err != nil {

@@ -2,7 +2,7 @@ package control
 
 import (
 	"errors"
-	"fmt"
+	"strings"
 
 	"github.com/sysmaster-go/sysmaster/core"
 	"github.com/sysmaster-go/sysmaster/core/client/wire"
@@ -72,10 +72,7 @@ func errorOf(err error) (name, text string) {
 		if row.text == "" || !isRequest {
 			return row.name, err.Error()
 		}
-		text := row.text
-		if row.err != core.ErrTransactionLoop {
-			text = fmt.Sprintf(text, re.Unit)
-		}
+		text := strings.Replace(row.text, "%s", string(re.Unit), 1)
 		if re.Detail != "" {
 			text += " " + re.Detail
 		}

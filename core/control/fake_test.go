@@ -13,10 +13,10 @@ import (
 // engine is a small service manager in memory: enough behaviour for clients to drive all
 // commands against it. One goroutine runs it, as with the real one.
 type engine struct {
-	publish func(core.Event)
-	queue   chan *core.Request
-	stop    chan struct{}
-	done    chan struct{}
+	events func(core.Event) // under mu
+	queue  chan *core.Request
+	stop   chan struct{}
+	done   chan struct{}
 
 	mu   sync.Mutex
 	view *core.View
@@ -24,7 +24,6 @@ type engine struct {
 	units   map[unit.Name]*core.UnitView // of the goroutine only
 	order   []unit.Name
 	nextJob core.JobID
-	holding []*core.Request // starts of units named hold-*: their jobs run until released
 	held    map[core.JobID]*core.JobView
 	release chan unit.JobResult
 	seen    []any // ops, in order
@@ -34,7 +33,7 @@ type engine struct {
 
 func newEngine(names ...string) *engine {
 	e := &engine{
-		publish: func(core.Event) {}, queue: make(chan *core.Request, 1024), stop: make(chan struct{}), done: make(chan struct{}),
+		events: func(core.Event) {}, queue: make(chan *core.Request, 1024), stop: make(chan struct{}), done: make(chan struct{}),
 		units: map[unit.Name]*core.UnitView{}, held: map[core.JobID]*core.JobView{},
 		release: make(chan unit.JobResult), now: time.Hour, state: "running",
 	}
@@ -49,6 +48,19 @@ func (e *engine) View() *core.View {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.view
+}
+
+func (e *engine) setPublish(f func(core.Event)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.events = f
+}
+
+func (e *engine) publish(ev core.Event) {
+	e.mu.Lock()
+	f := e.events
+	e.mu.Unlock()
+	f(ev)
 }
 
 var errFull = errors.New("the queue is full")

@@ -18,38 +18,56 @@ import (
 
 // machine is a server with a small engine behind it, and a directory to stand for /run.
 type machine struct {
-	t   *testing.T
-	e   *engine
-	s   *Server
-	run string
+	t      *testing.T
+	e      *engine
+	cfg    Config
+	s      *Server
+	served chan error
+	run    string
 }
 
 func newMachine(t *testing.T, cfg Config, names ...string) *machine {
 	t.Helper()
-	m := &machine{t: t, e: newEngine(names...), run: t.TempDir()}
+	m := &machine{t: t, e: newEngine(names...), cfg: cfg, run: t.TempDir()}
 	require.NoError(t, os.MkdirAll(filepath.Join(m.run, "systemd/system"), 0o755))
-	cfg.Manager = m.e
+	m.cfg.Manager = m.e
 	if cfg.Allow == nil {
-		cfg.Allow = func(uid int) bool { return uid == os.Getuid() }
+		m.cfg.Allow = func(uid int) bool { return uid == os.Getuid() }
 	}
 	if cfg.Observe == nil {
-		cfg.Observe = func(r Record) { t.Logf("uid %d pid %d: %v", r.UID, r.PID, r.Err) }
+		m.cfg.Observe = func(r Record) { t.Logf("uid %d pid %d: %v", r.UID, r.PID, r.Err) }
 	}
-	var err error
-	m.s, err = New(cfg)
-	require.NoError(t, err)
-	m.e.publish = m.s.Publish
-	l, err := Listen(m.socket())
-	require.NoError(t, err)
-	served := make(chan error, 1)
+	m.up()
 	go m.e.run()
-	go func() { served <- m.s.Serve(l) }()
 	t.Cleanup(func() {
 		m.e.close()
-		require.NoError(t, m.s.Close())
-		require.ErrorIs(t, <-served, ErrClosed)
+		m.down()
 	})
 	return m
+}
+
+// up starts a server for the engine; down ends it, like a crash does for clients.
+func (m *machine) up() {
+	m.t.Helper()
+	s, err := New(m.cfg)
+	require.NoError(m.t, err)
+	l, err := Listen(m.socket())
+	require.NoError(m.t, err)
+	m.s, m.served = s, make(chan error, 1)
+	m.e.setPublish(s.Publish)
+	go func() { m.served <- s.Serve(l) }()
+}
+
+func (m *machine) down() {
+	m.t.Helper()
+	require.NoError(m.t, m.s.Close())
+	require.ErrorIs(m.t, <-m.served, ErrClosed)
+}
+
+func (m *machine) restart() {
+	m.t.Helper()
+	m.down()
+	m.up()
 }
 
 func (m *machine) socket() string { return filepath.Join(m.run, "systemd/private") }

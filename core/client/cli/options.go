@@ -190,13 +190,19 @@ func (o *options) short(args []string, i int) (int, error) {
 	return i, nil
 }
 
-// unitName completes what a user typed: a path names a mount or device, a bare word a service.
+// unitName completes what a user typed: a path names a mount or device, a bare word a service. What
+// cannot be a name is left as it is: the manager says what is wrong with it.
 func unitName(s string) string {
-	if strings.HasPrefix(s, "/dev/") {
-		return unit.PathEscape(s) + ".device"
-	}
 	if strings.HasPrefix(s, "/") {
-		return unit.PathEscape(s) + ".mount"
+		kind := unit.KindMount
+		if strings.HasPrefix(s, "/dev/") {
+			kind = unit.KindDevice
+		}
+		escaped, err := unit.PathEscape(s)
+		if err != nil {
+			return s
+		}
+		return escaped + "." + string(kind)
 	}
 	if !strings.Contains(s, ".") || isBareDotted(s) {
 		return s + ".service"

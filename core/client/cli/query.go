@@ -169,4 +169,3 @@ func (a *app) cat() int {
 	}
 	return code
 }
-

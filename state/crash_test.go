@@ -233,3 +233,37 @@ func TestEverySingleFault(t *testing.T) {
 	}
 	t.Logf("%d faults", total)
 }
+
+// TestRefusedFrameOnDisk: a write that failed leaves a part of its frame, or all of it, and cutting it off may fail too.
+// What is committed afterwards is found nevertheless.
+func TestRefusedFrameOnDisk(t *testing.T) {
+	long := []state.Record{unit("refused", "a long one that must not be there afterwards")}
+	for _, part := range []int{30, 60, 1 << 20} {
+		for _, cut := range []bool{true, false} {
+			fs := &statetest.FS{}
+			l, _ := open(t, small(fs))
+			commit(t, l, unit("a", "1"))
+			fs.Fault = func(op statetest.Op) statetest.Outcome {
+				if op.Kind == statetest.OpWrite || op.Kind == statetest.OpTruncate && !cut {
+					return statetest.Outcome{Err: syscall.EIO, Write: part}
+				}
+				return statetest.Outcome{}
+			}
+			if err := l.Commit(long); !errors.Is(err, state.ErrIO) {
+				t.Fatalf("Commit = %v; want ErrIO", err)
+			}
+			fs.Fault = nil
+			commit(t, l, unit("b", "2"))
+			commit(t, l, unit("c", "3"))
+			next, rep := open(t, small(fs.Restart()))
+			got, _ := load(t, next)
+			if part == 1<<20 && !cut {
+				delete(got, state.Key{Name: "refused"}) // whole on disk, and nothing could be done about it
+			}
+			want(t, fmt.Sprint(part, cut), got, model{{Name: "a"}: "3:1", {Name: "b"}: "3:2", {Name: "c"}: "3:3"})
+			if !rep.Whole() || cut && !rep.Clean() {
+				t.Errorf("part %d, cut %v: %v", part, cut, rep.Problems)
+			}
+		}
+	}
+}

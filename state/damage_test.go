@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -288,45 +289,88 @@ func TestIntactNonsense(t *testing.T) {
 	}
 }
 
-// FuzzLoad: whatever bytes lie in the directory, the store opens, reports, and works.
-func FuzzLoad(f *testing.F) {
+// corpus is a log, a snapshot and the log that was begun with it.
+func corpus(tb testing.TB) (log1, units2, log2 []byte) {
 	fs := &statetest.FS{}
-	l, _ := open(f, small(fs))
+	l, _ := open(tb, small(fs))
 	for _, recs := range scenario(4, 30) {
-		commit(f, l, recs...)
+		commit(tb, l, recs...)
 	}
-	log := fs.Content("log.1")
-	maintain(f, l)
-	snap := fs.Content("units.2")
-	f.Add(log, snap, fs.Content("log.2"))
-	f.Add(log[128:], snap[:len(snap)-3], []byte{})
-	f.Add(bytes.Repeat([]byte{0xA5, 0xC7}, 300), log, snap)
-	f.Add(newer(log), snap, log)
-	f.Fuzz(func(t *testing.T, log1, units2, log2 []byte) {
-		fs := &statetest.FS{}
-		fs.Put("log.1", log1)
-		fs.Put("units.2", units2)
-		fs.Put("log.2", log2)
-		l, _, err := state.Open(small(fs))
-		var ve *state.VersionError
-		if errors.As(err, &ve) {
-			return
+	log1 = fs.Content("log.1")
+	maintain(tb, l)
+	commit(tb, l, unit("late", "late"))
+	return log1, fs.Content("units.2"), fs.Content("log.2")
+}
+
+// survives: whatever bytes lie in the directory, the store opens, reports, and works.
+func survives(t *testing.T, log1, units2, log2 []byte) {
+	t.Helper()
+	fs := &statetest.FS{}
+	fs.Put("log.1", log1)
+	fs.Put("units.2", units2)
+	fs.Put("log.2", log2)
+	l, _, err := state.Open(small(fs))
+	var ve *state.VersionError
+	if errors.As(err, &ve) {
+		return
+	}
+	if err != nil {
+		t.Fatalf("Open = %v", err)
+	}
+	m, _ := load(t, l)
+	churn := []state.Record{unit("new", "value"), unit("churn", strings.Repeat("x", 100))}
+	for range 25 {
+		commit(t, l, churn...)
+	}
+	m = m.apply(churn)
+	maintain(t, l)
+	got, _ := load(t, l)
+	want(t, "after compaction", got, m)
+	next, _ := open(t, small(fs.Restart()))
+	got, _ = load(t, next)
+	want(t, "opened again", got, m)
+}
+
+func FuzzLoad(f *testing.F) {
+	log1, units2, log2 := corpus(f)
+	f.Add(log1, units2, log2)
+	f.Add(log1[128:], units2[:len(units2)-3], []byte{})
+	f.Add(bytes.Repeat([]byte{0xA5, 0xC7}, 300), log1, units2)
+	f.Add(newer(log1), units2, log1)
+	f.Fuzz(survives)
+}
+
+// TestRandomDamage does what the fuzzer does, a fixed number of times, with the same bytes each time.
+func TestRandomDamage(t *testing.T) {
+	log1, units2, log2 := corpus(t)
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 2000 {
+		files := [][]byte{slices.Clone(log1), slices.Clone(units2), slices.Clone(log2)}
+		for range 1 + rng.IntN(6) {
+			i := rng.IntN(3)
+			b := files[i]
+			if len(b) == 0 {
+				continue
+			}
+			at := rng.IntN(len(b))
+			n := rng.IntN(len(b) - at)
+			switch rng.IntN(6) {
+			case 0:
+				b = b[:at]
+			case 1:
+				b = slices.Delete(b, at, at+n)
+			case 2:
+				b = slices.Insert(b, at, slices.Clone(b[at:at+n])...)
+			case 3:
+				b = slices.Insert(b, at, make([]byte, n)...)
+			case 4:
+				from := files[rng.IntN(3)]
+				b = slices.Insert(b, at, slices.Clone(from[:min(n, len(from))])...)
+			default:
+				b[at] ^= byte(1 + rng.IntN(255))
+			}
+			files[i] = b
 		}
-		if err != nil {
-			t.Fatalf("Open = %v", err)
-		}
-		m, _ := load(t, l)
-		commit(t, l, unit("new", "value"))
-		m = m.apply([]state.Record{unit("new", "value")})
-		for i := range 30 {
-			commit(t, l, unit("churn", strings.Repeat("x", 100+i)))
-		}
-		m = m.apply([]state.Record{unit("churn", strings.Repeat("x", 129))})
-		maintain(t, l)
-		got, _ := load(t, l)
-		want(t, "after compaction", got, m)
-		next, _ := open(t, small(fs.Restart()))
-		got, _ = load(t, next)
-		want(t, "opened again", got, m)
-	})
+		survives(t, files[0], files[1], files[2])
+	}
 }

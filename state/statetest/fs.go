@@ -79,7 +79,8 @@ func (n *inode) space() int64 { return max(int64(len(n.data)), n.alloc) }
 //
 // A crash of the process (Crash in an Outcome, or simply ceasing to use the Log) loses nothing that was written, and
 // Restart gives the directory as the next process finds it. PowerCut gives what a power failure leaves: content as
-// of the last Sync of each file and names as of the last SyncDir.
+// of the last Sync of each file and names as of the last SyncDir, but that a removal may come true before a rename that
+// was done earlier.
 type FS struct {
 	// Fault decides the outcome of each operation; nil lets all be done.
 	Fault func(Op) Outcome
@@ -301,6 +302,7 @@ func (s *FS) Remove(name string) error {
 		return syscall.ENOENT
 	}
 	s.unlink(name)
+	delete(s.durable, name)
 	return nil
 }
 

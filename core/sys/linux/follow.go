@@ -106,7 +106,7 @@ func (w *World) ended(p *follower) {
 		}
 		w.forget(p)
 	})
-	w.countDown(p.unit)
+	w.exitTold(p.unit, p.cgroup)
 }
 
 // vanished waits for init to say how an adopted process ended.
@@ -130,7 +130,7 @@ func (w *World) lost(p *follower) {
 		}
 		w.forget(p)
 	})
-	w.countDown(p.unit)
+	w.exitTold(p.unit, p.cgroup)
 }
 
 func (p *follower) exited(exit unit.Exit) sys.Input {

@@ -15,6 +15,9 @@ import (
 type group struct {
 	unit unit.Name
 	oom  uint64 // memory.events' count that has been told
+	// emptied: the group is empty, but an Exited or Spawned that belongs before CgroupEmpty
+	// is still on its way (the kernel takes a process out of its group before it is a zombie).
+	emptied bool
 }
 
 // startGroups makes the watcher's descriptor part of the loop.
@@ -50,7 +53,7 @@ func (w *World) watchGroup(in sys.Intent, tell bool) error {
 	if err != nil {
 		return err
 	}
-	w.groups[in.CGroup] = &group{in.Unit, oom}
+	w.groups[in.CGroup] = &group{unit: in.Unit, oom: oom}
 	if tell {
 		w.groupChanged(in.CGroup)
 	}
@@ -74,9 +77,33 @@ func (w *World) groupChanged(path string) {
 		w.note(g.unit, "watch control group", err)
 		return
 	}
-	if !populated {
+	g.emptied = !populated && w.expectsMore(path, g)
+	if !populated && !g.emptied {
 		w.inputs.push(sys.Input{Unit: g.unit, CGroup: path, Body: unit.CgroupEmpty{}}, nil)
 	}
+}
+
+// expectsMore reports whether something has to be told of a group before that it is empty.
+func (w *World) expectsMore(path string, g *group) bool {
+	if l := w.lanes[g.unit]; l != nil {
+		if _, spawning := l.current.(unit.Spawn); spawning {
+			return true
+		}
+	}
+	for _, f := range w.followed {
+		if f.cgroup == path && !f.gone {
+			return true
+		}
+	}
+	return false
+}
+
+// exitTold looks again at a group that was found empty, after an Exited or a Spawn without a process.
+func (w *World) exitTold(u unit.Name, path string) {
+	if g := w.groups[path]; g != nil && g.emptied {
+		w.groupChanged(path)
+	}
+	w.countDown(u)
 }
 
 func (w *World) removeCGroup(in sys.Intent) error {

@@ -196,7 +196,7 @@ func (w *World) exitRecord(e fdstore.Exit) {
 		ack()
 		w.forget(p)
 	})
-	w.countDown(p.unit)
+	w.exitTold(p.unit, p.cgroup)
 }
 
 // record is an exit of a process that nobody follows (yet): what Probe looks at.

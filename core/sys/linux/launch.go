@@ -34,6 +34,9 @@ type decoded struct {
 func (w *World) startLauncher() (err error) {
 	w.launch.decoder = execspec.NewDecoder()
 	w.launch.decoded = make(map[unit.Name]decoded)
+	if w.cfg.ShimPath == "" {
+		return nil // a World that starts nothing
+	}
 	w.launch.spawner, err = spawn.New(spawn.Config{
 		ShimPath: w.cfg.ShimPath, Env: w.cfg.Env, Console: w.cfg.ConsolePath, AllowDegraded: w.cfg.AllowDegraded,
 	})
@@ -77,7 +80,7 @@ func (w *World) spawn(in sys.Intent, e unit.Spawn, next func()) {
 	w.spawning++
 	w.pool.run(func() func() {
 		defer closeAll(opened)
-		p, serr := w.start1(&req, group)
+		p, serr := w.startProcess(&req, group)
 		if serr == nil && w.cfg.Init != nil {
 			// From here on a core that dies leaves the exit to init, which keeps it.
 			if err := w.cfg.Init.Register(p.PID, p.Start); err != nil {
@@ -88,12 +91,18 @@ func (w *World) spawn(in sys.Intent, e unit.Spawn, next func()) {
 			w.spawning--
 			w.spawned(in, e, p, serr)
 			next()
+			if serr != nil {
+				w.exitTold(in.Unit, in.CGroup)
+			}
 		}
 	})
 }
 
 // request puts together what the Spawner needs; opened are duplicates to close afterwards.
 func (w *World) request(in sys.Intent, e unit.Spawn) (req spawn.Request, opened []int, _ *unit.SpawnError) {
+	if w.launch.spawner == nil {
+		return req, nil, spawnError("sysmaster-exec", errors.New("the assembly names no exec shim"))
+	}
 	set, err := w.settings(in.Spec)
 	if err != nil {
 		return req, nil, spawnError("settings", err)
@@ -144,8 +153,8 @@ func (w *World) spawnGroup(in sys.Intent, e unit.Spawn) string {
 	return in.CGroup
 }
 
-// start1 runs beside the loop.
-func (w *World) start1(req *spawn.Request, group string) (spawn.Process, *unit.SpawnError) {
+// startProcess runs beside the loop.
+func (w *World) startProcess(req *spawn.Request, group string) (spawn.Process, *unit.SpawnError) {
 	if group != "" {
 		fd, err := w.cfg.CGroup.Open(group)
 		if errors.Is(err, unix.ENOENT) {
@@ -159,7 +168,15 @@ func (w *World) start1(req *spawn.Request, group string) (spawn.Process, *unit.S
 		defer closeFD(fd)
 		req.Cgroup = fd
 	}
-	return w.launch.spawner.Start(req)
+	p, err := w.launch.spawner.Start(*req)
+	if err == nil {
+		return p, nil
+	}
+	var serr *unit.SpawnError
+	if !errors.As(err, &serr) {
+		serr = spawnError("spawn", err)
+	}
+	return p, serr
 }
 
 // Exit statuses of systemd.exec(5) for what fails before the shim.

@@ -1,0 +1,340 @@
+package linux
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/sysmaster-go/sysmaster/cgroup"
+	"github.com/sysmaster-go/sysmaster/core/sys"
+	"github.com/sysmaster-go/sysmaster/core/sys/linux/spawn"
+	"github.com/sysmaster-go/sysmaster/state/fdstore"
+	"github.com/sysmaster-go/sysmaster/unit"
+)
+
+// shimConfig has this binary serve as the exec shim (see TestMain).
+func shimConfig(t testing.TB) Config {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	return Config{ShimPath: self}
+}
+
+// withGroups adds a control group of its own, or skips.
+func withGroups(t testing.TB, cfg Config) Config {
+	t.Helper()
+	b, err := os.ReadFile("/proc/self/mountinfo")
+	require.NoError(t, err)
+	l, err := cgroup.ParseLayout(b)
+	if err != nil {
+		t.Skip("needs cgroup v2: ", err)
+	}
+	b, err = os.ReadFile("/proc/self/cgroup")
+	require.NoError(t, err)
+	own := strings.TrimSuffix(unifiedPath(b), "/")
+	cfg.CGroupPath = fmt.Sprintf("%s/sysmaster-test-%d-%s", own, os.Getpid(), strings.ReplaceAll(t.Name(), "/", "-"))
+	path := l.Unified + cfg.CGroupPath
+	if err := os.Mkdir(path, 0o755); err != nil {
+		t.Skip("needs a writable cgroup v2 tree: ", err)
+	}
+	cfg.CGroup, err = cgroup.OpenRoot(path)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		require.NoError(t, cfg.CGroup.Kill(""))
+		deadline := monotonic() + patience
+		for { // the kernel lets go of the last process a little later
+			names, err := cfg.CGroup.Children("")
+			require.NoError(t, err)
+			for _, n := range names {
+				_ = cfg.CGroup.Remove(n) // tried again below
+			}
+			if err = unix.Rmdir(path); err == nil || monotonic() > deadline {
+				require.NoError(t, err)
+				break
+			}
+		}
+		require.NoError(t, cfg.CGroup.Close())
+	})
+	return cfg
+}
+
+func command(argv ...string) unit.Command { return unit.Command{Path: argv[0], Argv: argv} }
+
+func serviceIntent(seq uint64, e unit.Effect) sys.Intent {
+	return sys.Intent{
+		Unit: "a.service", Seq: seq, CGroup: "system.slice/a.service", Invocation: [16]byte{7, byte(seq)},
+		Spec: &unit.Spec{Name: "a.service", Load: unit.LoadLoaded}, Effect: e,
+	}
+}
+
+// life carries out a Spawn and returns its events in order, up to the exit.
+func life(t *testing.T, w *World, in sys.Intent) (unit.Spawned, unit.Execed, unit.Exited) {
+	t.Helper()
+	w.Act(in)
+	_, s := await[unit.Spawned](t, w, nil)
+	require.Nil(t, s.Err)
+	require.Equal(t, in.Seq, s.Seq)
+	_, x := await[unit.Execed](t, w, nil)
+	require.Equal(t, in.Seq, x.Seq)
+	_, e := await[unit.Exited](t, w, nil)
+	require.Equal(t, s.Proc, e.Proc)
+	return s, x, e
+}
+
+func TestSpawnLifeCycle(t *testing.T) {
+	init := newFakeInit(t)
+	cfg := withGroups(t, shimConfig(t))
+	cfg.Init = init.client
+	w := newWorld(t, cfg)
+	out := filepath.Join(t.TempDir(), "out")
+	in := serviceIntent(1, unit.Spawn{Role: "main", Notify: true, Env: []string{"OUT=" + out},
+		Command: command("/bin/sh", "-c", `cat /proc/self/cgroup > $$OUT; env >> $$OUT; exit 3`)})
+	_, x, e := life(t, w, in)
+	require.Nil(t, x.Err)
+	require.Equal(t, unit.Exit{Code: unit.ExitExited, Status: 3}, e.Exit)
+	b, err := os.ReadFile(out)
+	require.NoError(t, err)
+	for _, line := range []string{cfg.CGroupPath + "/system.slice/a.service\n", "NOTIFY_SOCKET=" + w.cfg.NotifyPath + "\n",
+		spawn.MarkEnv + "=a.service/1\n", "INVOCATION_ID=" + hexID(in.Invocation) + "\n"} {
+		require.Contains(t, string(b), line)
+	}
+	await[unit.CgroupEmpty](t, w, nil)
+	awaitState(t, w, func() (ok bool) {
+		init.look(func() { ok = len(init.registered) == 0 })
+		return ok
+	})
+	require.Empty(t, w.followed)
+	rm := serviceIntent(2, unit.RemoveCgroup{})
+	w.Act(rm)
+	require.Empty(t, awaitDone(t, w, rm))
+	require.False(t, cfg.CGroup.Exists(in.CGroup))
+}
+
+func TestSpawnOfNothing(t *testing.T) {
+	w := newWorld(t, shimConfig(t))
+	in := serviceIntent(1, unit.Spawn{Role: "main", Command: command("/no/such/program")})
+	_, x, e := life(t, w, in)
+	require.NotNil(t, x.Err)
+	require.Equal(t, 203, x.Err.Status)
+	require.Equal(t, unit.Exit{Code: unit.ExitExited, Status: 203}, e.Exit)
+
+	in = serviceIntent(2, unit.Spawn{Role: "main", Command: command("/bin/true"), FDs: []unit.FDRef{{Key: "gone"}}})
+	w.Act(in)
+	_, s := await[unit.Spawned](t, w, nil)
+	require.Contains(t, s.Err.Error(), "gone")
+
+	in.Seq, in.Spec = 3, &unit.Spec{Name: "a.service", Settings: []unit.Setting{{Section: "Service", Key: "User", Value: "no-such-user"}}}
+	in.Effect = unit.Spawn{Role: "main", Command: command("/bin/true")}
+	w.Act(in)
+	_, s = await[unit.Spawned](t, w, nil)
+	require.Equal(t, 217, s.Err.Status)
+}
+
+// The order Spawned, Execed, Exited holds for many short lives at once.
+func TestManyShortLives(t *testing.T) {
+	w := newWorld(t, shimConfig(t))
+	const n = 60
+	for i := range n {
+		in := serviceIntent(uint64(i+1), unit.Spawn{Role: "main", Command: command("/bin/true")})
+		in.Unit = unit.Name(fmt.Sprintf("u%d.service", i))
+		w.Act(in)
+	}
+	stage := make(map[unit.Name]int)
+	for exits := 0; exits < n; {
+		w.Wait(w.Now().Mono + patience)
+		for _, in := range w.Peek(nil, 7) {
+			var at int
+			switch b := in.Body.(type) {
+			case unit.Spawned:
+				require.Nil(t, b.Err)
+			case unit.Execed:
+				require.Nil(t, b.Err)
+				at = 1
+			case unit.Exited:
+				require.Equal(t, unit.Exit{Code: unit.ExitExited}, b.Exit)
+				at = 2
+				exits++
+			default:
+				continue
+			}
+			require.Equal(t, at, stage[in.Unit], "%s: %T", in.Unit, in.Body)
+			stage[in.Unit]++
+			if in.ID != 0 {
+				w.Ack([]uint64{in.ID})
+			}
+		}
+	}
+	require.Empty(t, w.followed)
+}
+
+// Descriptors of the store arrive with LISTEN_FDS; the socket outlives the core that made it.
+func TestSocketActivationAcrossCores(t *testing.T) {
+	init := newFakeInit(t)
+	cfg := shimConfig(t)
+	cfg.Init, cfg.NotifyPath = init.client, t.TempDir()+"/notify"
+	path := t.TempDir() + "/s"
+	w1, err := New(cfg)
+	require.NoError(t, err)
+	require.Empty(t, listenOn(t, w1, 1, unit.ListenSpec{Key: "a.socket/0", Type: "dgram", Address: path}))
+	require.NoError(t, w1.Close())
+	init.disconnect(t)
+	require.NoError(t, send(path, "while nobody was there"))
+
+	init.connect(t)
+	cfg.Init = init.client
+	w := newWorld(t, cfg)
+	require.Equal(t, sys.Done, w.Probe(sys.Intent{Effect: unit.Listen{Sockets: []unit.ListenSpec{{Key: "a.socket/0"}}}}).State)
+	w.Act(sys.Intent{Unit: "a.socket", Seq: 2, Effect: unit.WatchFD{Keys: []string{"a.socket/0"}}})
+	await[unit.FDReady](t, w, nil)
+	out := t.TempDir() + "/out"
+	in := serviceIntent(1, unit.Spawn{Role: "main", FDs: []unit.FDRef{{Key: "a.socket/0", Name: "sock"}},
+		Command: command("/bin/sh", "-c", "readlink /proc/self/fd/3 > "+out+"; echo $$LISTEN_FDS $$LISTEN_FDNAMES >> "+out)})
+	_, _, e := life(t, w, in)
+	require.Equal(t, unit.Exit{Code: unit.ExitExited}, e.Exit)
+	b, err := os.ReadFile(out)
+	require.NoError(t, err)
+	require.Contains(t, string(b), "socket:")
+	require.Contains(t, string(b), "1 sock\n")
+}
+
+// A core dies between a Spawn and its commit: the next one finds the process by its mark.
+func TestProbeFindsTheProcess(t *testing.T) {
+	cfg := withGroups(t, shimConfig(t))
+	cfg.NotifyPath = t.TempDir() + "/notify"
+	in := serviceIntent(4, unit.Spawn{Role: "main", Command: command("/bin/sleep", "1000")})
+	other := serviceIntent(5, unit.Spawn{Role: "main", Command: command("/bin/sleep", "1000")})
+	w1, err := New(cfg)
+	require.NoError(t, err)
+	require.Equal(t, sys.NotDone, w1.Probe(in).State)
+	w1.Act(in)
+	_, s := await[unit.Spawned](t, w1, nil)
+	await[unit.Execed](t, w1, nil)
+	require.NoError(t, w1.Close())
+
+	w := newWorld(t, cfg)
+	require.Equal(t, sys.NotDone, w.Probe(other).State, "another Spawn's process is not it")
+	o := w.Probe(in)
+	require.Equal(t, sys.Done, o.State)
+	require.Equal(t, unit.Spawned{Seq: 4, Role: "main", Proc: s.Proc}, o.Event)
+	_, x := await[unit.Execed](t, w, nil)
+	require.EqualValues(t, 4, x.Seq)
+	kill := serviceIntent(6, unit.Kill{Signal: int(unix.SIGKILL)})
+	w.Act(kill)
+	// Here the process is still our child, so nobody but us could tell its status; in a new
+	// core's place init would.
+	_, e := await[unit.Exited](t, w, nil)
+	require.Equal(t, s.Proc, e.Proc)
+	await[unit.CgroupEmpty](t, w, nil)
+	var ws unix.WaitStatus
+	_, err = unix.Wait4(s.Proc.PID, &ws, 0, nil)
+	require.NoError(t, err)
+}
+
+// The process has ended meanwhile: init's record says how.
+func TestProbeFindsTheRecord(t *testing.T) {
+	init := newFakeInit(t)
+	cfg := withGroups(t, shimConfig(t))
+	in := serviceIntent(4, unit.Spawn{Role: "main", Command: command("/bin/true")})
+	p := unit.Proc{PID: 4000001, Start: 99}
+	init.look(func() {
+		init.exits = []fdstore.Exit{{ID: 1, PID: p.PID, StartTime: p.Start, Session: p.PID, Code: 1, Status: 5,
+			Cgroup: cfg.CGroupPath + "/" + in.CGroup}}
+	})
+	cfg.Init = init.client
+	w := newWorld(t, cfg)
+	awaitState(t, w, func() bool { return len(w.records) == 1 })
+	o := w.Probe(in)
+	require.Equal(t, unit.Spawned{Seq: 4, Role: "main", Proc: p}, o.Event)
+	_, x := await[unit.Execed](t, w, nil)
+	require.Nil(t, x.Err)
+	i, e := await[unit.Exited](t, w, nil)
+	require.Equal(t, in.CGroup, i.CGroup)
+	require.Equal(t, unit.Exit{Code: unit.ExitExited, Status: 5}, e.Exit)
+	require.Empty(t, w.records)
+}
+
+// A session leader whose environment cannot be read may be the one: never run again.
+func TestProbeInDoubt(t *testing.T) {
+	cfg := withGroups(t, shimConfig(t))
+	w := newWorld(t, cfg)
+	in := serviceIntent(4, unit.Spawn{Role: "main", Command: command("/bin/true")})
+	_, err := cfg.CGroup.Create(in.CGroup, nil)
+	require.NoError(t, err)
+	p := orphan(t)
+	require.NoError(t, cfg.CGroup.Attach(in.CGroup, p.PID))
+	require.Equal(t, sys.Unknown, w.Probe(in).State)
+}
+
+func TestRealizeWritesLimits(t *testing.T) {
+	cfg := withGroups(t, shimConfig(t))
+	w := newWorld(t, cfg)
+	in := serviceIntent(1, unit.Realize{})
+	in.Spec.Settings = []unit.Setting{{Section: "Service", Key: "TasksMax", Value: "77"}}
+	w.Act(in)
+	msg := awaitDone(t, w, in)
+	require.True(t, cfg.CGroup.Exists(in.CGroup))
+	v, err := cfg.CGroup.Get(in.CGroup, "pids.max")
+	if err != nil {
+		require.Contains(t, msg, "pids", "a limit that cannot be written fails the start")
+		t.Skip("the pids controller is not on cgroup v2 here")
+	}
+	require.Empty(t, msg)
+	require.Equal(t, "77\n", v)
+}
+
+func TestKillReachesTheWholeGroup(t *testing.T) {
+	cfg := withGroups(t, shimConfig(t))
+	w := newWorld(t, cfg)
+	in := serviceIntent(1, unit.Spawn{Role: "main", Command: command("/bin/sh", "-c", "setsid sleep 1000 & sleep 1000 & wait")})
+	w.Act(in)
+	_, s := await[unit.Spawned](t, w, nil)
+	await[unit.Execed](t, w, nil)
+	awaitState(t, w, func() bool {
+		n := 0
+		require.NoError(t, cfg.CGroup.Procs(in.CGroup, func(int) bool { n++; return true }))
+		return n >= 3
+	})
+	kill := serviceIntent(2, unit.Kill{Signal: int(unix.SIGTERM), Except: []unit.Proc{s.Proc}})
+	w.Act(kill)
+	require.Empty(t, awaitDone(t, w, kill))
+	await[unit.Exited](t, w, nil) // sh: its children are gone
+	await[unit.CgroupEmpty](t, w, nil)
+	w.Act(kill)
+	require.Empty(t, awaitDone(t, w, kill))
+}
+
+// Recovery has an emptied group told, although nothing changes any more.
+func TestAttachTellsOfAnEmptyGroup(t *testing.T) {
+	cfg := withGroups(t, shimConfig(t))
+	w := newWorld(t, cfg)
+	in := serviceIntent(1, unit.Attach{})
+	_, err := cfg.CGroup.Create(in.CGroup, nil)
+	require.NoError(t, err)
+	w.Act(in)
+	i, _ := await[unit.CgroupEmpty](t, w, nil)
+	require.EqualValues(t, "a.service", i.Unit)
+}
+
+// BenchmarkSpawn is the way from Act to Exited with the real shim, of a default service.
+func BenchmarkSpawn(b *testing.B) {
+	shim := filepath.Join(b.TempDir(), "sysmaster-exec")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", shim, "../../../examples/sysmaster/exec")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := build.CombinedOutput()
+	require.NoError(b, err, string(out))
+	cfg := withGroups(b, Config{ShimPath: shim})
+	w := newWorld(b, cfg)
+	seq := uint64(0)
+	for b.Loop() {
+		seq++
+		in := serviceIntent(seq, unit.Spawn{Role: "main", Command: command("/bin/true")})
+		w.Act(in)
+		await[unit.Exited](b, w, nil)
+	}
+}

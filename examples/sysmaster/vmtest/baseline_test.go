@@ -3,6 +3,8 @@ package vmtest_test
 import (
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/sysmaster-go/sysmaster/examples/sysmaster/vmtest"
 )
 
@@ -12,6 +14,7 @@ func TestSystemdBaseline(t *testing.T) {
 	needVM(t)
 	g := boot(t, buildImage(t, nil), vmtest.SystemdPath, "systemctl")
 	g.awaitBoot(t)
+	require.Equal(t, "1", g.final(t)["processes cron"])
 	runCases(t, g, serverCases())
 	runCases(t, g, clientCases())
 	runCases(t, g, restartCases(killMain))

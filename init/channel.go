@@ -14,16 +14,18 @@ import (
 )
 
 const (
-	resultsMax    = 256   // answers to Put and Drop that wait for room
-	badMax        = 1000  // packets that a core may send wrong before it counts as broken
-	drainMax      = 65536 // packets of a dead core; more cannot lie in a socket
-	registeredErr = unix.ENOSPC
+	resultsMax = 256   // answers to Put and Drop that wait for room
+	badMax     = 1000  // packets that a core may send wrong before it counts as broken
+	drainMax   = 65536 // packets of a dead core; more cannot lie in a socket
 )
 
 // receive handles what the core sent, but not more than the answers have room
 // for, and not so much that others wait.
 func (k *keeper) receive(now time.Time) {
 	for range 256 {
+		if k.core.deaf {
+			k.core.results = k.core.results[:0]
+		}
 		if k.core.conn == nil || len(k.core.results) >= resultsMax {
 			return
 		}
@@ -117,11 +119,9 @@ func (k *keeper) handle(now time.Time, m fdstore.Message) {
 
 func (k *keeper) answer(m fdstore.Message, errno syscall.Errno) {
 	k.core.results = append(k.core.results, fdstore.Message{Kind: fdstore.KindPutResult, Seq: m.Seq, Errno: errno})
-	e := event.Event{Kind: event.Store, Text: m.Key}
 	if errno != 0 {
-		e.Err = errno
+		k.tell(event.Event{Kind: event.Store, Text: "cannot change what is kept as " + m.Key, Err: errno})
 	}
-	k.tell(e)
 }
 
 func (k *keeper) register(pid int, start uint64) {
@@ -129,7 +129,7 @@ func (k *keeper) register(pid int, start uint64) {
 		return // it is dead already; here is the exit
 	}
 	if _, known := k.registered[pid]; !known && len(k.registered) >= k.cfg.MaxRegistered {
-		k.tell(event.Event{Kind: event.Registration, PID: pid, Err: registeredErr})
+		k.tell(event.Event{Kind: event.Registration, PID: pid, Err: unix.ENOSPC})
 		return
 	}
 	k.registered[pid] = start
@@ -140,7 +140,7 @@ func (k *keeper) register(pid int, start uint64) {
 func (k *keeper) send(now time.Time) {
 	c := &k.core
 	progress := false
-	for c.conn != nil && c.hello {
+	for c.conn != nil && c.hello && !c.deaf {
 		m, sent := k.nextMessage(now)
 		if sent == nil {
 			c.blocked, c.stuck = false, false
@@ -155,8 +155,8 @@ func (k *keeper) send(now time.Time) {
 			c.stuck = c.blocked && !progress
 			c.blocked = true
 			return
-		case io.EOF:
-			k.closeChannel()
+		case io.EOF: // what it sent before is still to be read: only receive closes
+			c.deaf, c.blocked = true, false
 			return
 		default:
 			k.tell(event.Event{Kind: event.BadMessage, Err: err})

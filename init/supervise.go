@@ -33,6 +33,7 @@ type coreState struct {
 	stored              uint32
 	results             []fdstore.Message
 	blocked, stuck      bool // its socket is full; and poll would not say so
+	deaf                bool // it closed its end
 }
 
 // rescueState is the console's use while no core can be kept alive.

@@ -26,7 +26,7 @@ const (
 	Lost         Kind = 11 // an exit could not be kept: PID
 	BadMessage   Kind = 12 // Err
 	Signal       Kind = 13 // Signal
-	Store        Kind = 14 // the store changed or refused: Text, Err
+	Store        Kind = 14 // a change of the descriptor store was refused: Text, Err
 	Shutdown     Kind = 15 // the end begins: Text
 	Internal     Kind = 16 // a bug of init: Text; it goes on
 	Registration Kind = 17 // Register refused: PID, Err

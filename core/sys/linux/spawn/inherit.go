@@ -25,12 +25,14 @@ type inherited struct {
 	nice           int
 	policy         int
 	noFile         *syscall.Rlimit // nil: could not be found out
+	mayRaise       bool            // hard limits can be raised (CAP_SYS_RESOURCE)
 }
 
 // observe looks at what children inherit. The soft NOFILE limit cannot be read: Go raises
 // its own and gives children the former one, so a child that is stopped at its exec tells.
 func observe(executable string) (inherited, error) {
 	var in inherited
+	var caps uint64
 	b, err := os.ReadFile("/proc/thread-self/status")
 	if err != nil {
 		return in, fmt.Errorf("cannot read own state: %w", err)
@@ -47,6 +49,8 @@ func observe(executable string) (inherited, error) {
 			field = &in.sigBlocked
 		case "Umask":
 			field, base = &in.umask, 8
+		case "CapEff":
+			field = &caps
 		default:
 			continue
 		}
@@ -54,6 +58,7 @@ func observe(executable string) (inherited, error) {
 			return in, fmt.Errorf("cannot read own state: %w", err)
 		}
 	}
+	in.mayRaise = caps>>unix.CAP_SYS_RESOURCE&1 != 0
 	b, err = os.ReadFile("/proc/self/oom_score_adj")
 	if err != nil {
 		return in, fmt.Errorf("cannot read own OOM score: %w", err)
@@ -126,6 +131,10 @@ func (in *inherited) faults(limits []execspec.Limit) []string {
 	}
 	for _, l := range limits {
 		have, ok := in.limit(l.Resource)
+		if !in.mayRaise { // the shim cannot either
+			l.Hard = min(l.Hard, have.Max)
+			l.Soft = min(l.Soft, l.Hard)
+		}
 		if !ok || have.Cur != l.Soft || have.Max != l.Hard {
 			why = append(why, fmt.Sprintf("limit %s is %d:%d, not %d:%d", l.Resource, have.Cur, have.Max, l.Soft, l.Hard))
 		}

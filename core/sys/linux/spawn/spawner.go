@@ -2,6 +2,7 @@ package spawn
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"sync/atomic"
 
@@ -25,7 +26,9 @@ type Spawner struct {
 }
 
 // New makes a Spawner. It looks once at what children inherit (see Indirect), for which it
-// starts and kills one process; so nobody else may reap children meanwhile.
+// starts and kills one process; so nobody else may reap children meanwhile. It marks all
+// descriptors of this process from 3 on as close-on-exec: those that it was itself started
+// with are not for its children.
 func New(cfg Config) (*Spawner, error) {
 	cfg.setDefaults()
 	if !strings.HasPrefix(cfg.ShimPath, "/") {
@@ -33,6 +36,9 @@ func New(cfg Config) (*Spawner, error) {
 	}
 	if !isExecutable(cfg.ShimPath) {
 		return nil, fmt.Errorf("cannot use exec shim %s: not an executable file", cfg.ShimPath)
+	}
+	if err := unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC); err != nil && err != unix.ENOSYS && err != unix.EINVAL {
+		return nil, fmt.Errorf("cannot mark descriptors close-on-exec: %w", err) // else: before Linux 5.11
 	}
 	in, err := observe(cfg.ShimPath)
 	if err != nil {

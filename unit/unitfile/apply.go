@@ -125,6 +125,10 @@ func (ld *load) take(k *unit.Key, value string, pos unit.Pos) (err error) {
 	case unit.FormText:
 		value, err = ld.scope.expand(value)
 	case unit.FormWords:
+		// "\;" is no escape but an argument that is not the separator.
+		if e := unit.UnknownEscape(strings.ReplaceAll(value, `\;`, "")); e != "" {
+			ld.warn(pos, k.Section+"."+k.Name, "unknown escape "+e+` is kept as it is (valid: systemd.syntax(7), QUOTING; \\ for a backslash)`)
+		}
 		value, err = ld.scope.expandWords(value)
 	}
 	if err != nil {

@@ -111,7 +111,7 @@ func TestBadSetting(t *testing.T) {
 	// A drop-in costs itself from the bad line on.
 	s = newLoader(map[string]string{
 		lib + "/a.service":          simple,
-		etc + "/a.service.d/1.conf": "[Service]\nUser=one\nExecStart=rel\nUser=two\n",
+		etc + "/a.service.d/1.conf": "[Service]\nUser=one\nExecStart=rel/x\nUser=two\n",
 		etc + "/a.service.d/2.conf": "[Service\nUser=three\n",
 		etc + "/a.service.d/3.conf": "[Service]\nKillMode=x\n",
 	}).Load("a.service")
@@ -158,6 +158,12 @@ func TestHostileFiles(t *testing.T) {
 	}
 	s := loadText("a.service", b.String())
 	require.Len(t, s.Deps, depsMax)
+}
+
+func TestUnknownEscapeIsToldAndKept(t *testing.T) {
+	s := loadText("a.service", "[Service]\nExecStart=/bin/sh -c 'grep \\d' \\; x\n")
+	require.Equal(t, `ExecStart=/bin/sh -c 'grep \d' \; x`, settings(s))
+	require.Equal(t, lib+`/a.service:2: Service.ExecStart: unknown escape \d is kept as it is (valid: systemd.syntax(7), QUOTING; \\ for a backslash)`, diags(s))
 }
 
 func TestPanickingSetter(t *testing.T) {

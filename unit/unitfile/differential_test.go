@@ -18,13 +18,15 @@ import (
 type dump struct {
 	Name, State, Fragment, Description string
 	DropIns, Deps                      []string
+
+	all []string // Deps with what the kind implies
 }
 
-// ask has the real systemd load a unit from two directories and reads its debug output.
-func ask(t *testing.T, tool, root string, name string) dump {
+// ask has the real systemd load a unit from dirs and reads its debug output.
+func ask(tool string, dirs []string, name string) dump {
 	cmd := exec.Command(tool, "--man=no", "--generators=no", "verify", "--", name)
 	cmd.Env = append(os.Environ(), "SYSTEMD_LOG_LEVEL=debug", "LC_ALL=C",
-		"SYSTEMD_UNIT_PATH="+filepath.Join(root, "a")+":"+filepath.Join(root, "b"))
+		"SYSTEMD_UNIT_PATH="+strings.Join(dirs, ":"))
 	out, _ := cmd.CombinedOutput() // its exit status tells of dependencies that the test leaves out
 	d := dump{State: "other"}
 	inside := false
@@ -60,9 +62,11 @@ func ask(t *testing.T, tool, root string, name string) dump {
 				d.DropIns = append(d.DropIns, value)
 			case "Wants", "Requires", "After", "OnFailure":
 				// The slice counts as from a file, too, but belongs to the kind.
-				if n, ok := strings.CutSuffix(value, " (origin-file)"); ok && !strings.HasSuffix(n, ".slice") {
+				n, origin, _ := strings.Cut(value, " ")
+				if origin == "(origin-file)" && !strings.HasSuffix(n, ".slice") {
 					d.Deps = append(d.Deps, key+":"+n)
 				}
+				d.all = append(d.all, key+":"+n)
 			}
 		}
 	}
@@ -106,13 +110,7 @@ func described(text string) string { return "[Unit]\nDescription=" + text + "\n"
 // TestAgainstSystemd loads the same trees with systemd-analyze and with Loader. The
 // service's own section is reduced to what the test type knows.
 func TestAgainstSystemd(t *testing.T) {
-	tool, err := exec.LookPath("systemd-analyze")
-	if err != nil {
-		t.Skip("systemd-analyze is not installed: nothing to compare with")
-	}
-	if out, err := exec.Command(tool, "--version").Output(); err != nil || !strings.HasPrefix(string(out), "systemd 252") {
-		t.Skip("systemd-analyze is not of systemd 252, which is what the loader follows")
-	}
+	tool := analyze(t)
 	root := t.TempDir()
 	tree := map[string]string{
 		"b/sysinit.target": "[Unit]\nDefaultDependencies=no\n", "b/basic.target": "[Unit]\nDefaultDependencies=no\n",
@@ -149,8 +147,8 @@ func TestAgainstSystemd(t *testing.T) {
 	}
 	plant(t, root, tree)
 
-	facts := ReadFacts(os.DirFS("/"))
-	l := NewLoader(Config{FS: os.DirFS("/"), Dirs: []string{filepath.Join(root, "a"), filepath.Join(root, "b")}, Facts: facts, Types: testTypes()})
+	dirs := []string{filepath.Join(root, "a"), filepath.Join(root, "b")}
+	l := NewLoader(Config{FS: os.DirFS("/"), Dirs: dirs, Facts: ReadFacts(os.DirFS("/")), Types: testTypes()})
 	names := []string{"t@q.service", "tal@q.service", "t@own.service", `t@a\x2db-c.service`, "none.service", "lonely.service", "tt@z.service"}
 	for p := range tree {
 		dir, n := filepath.Split(p)
@@ -160,12 +158,74 @@ func TestAgainstSystemd(t *testing.T) {
 	}
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
-		want, got := ask(t, tool, root, name), ours(l, name)
-		if want.Name == "" { // it prints nothing of a unit that is not loaded
-			want = dump{State: want.State}
+		compare(t, tool, dirs, l, name)
+	}
+}
+
+func analyze(t *testing.T) string {
+	tool, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		t.Skip("systemd-analyze is not installed: nothing to compare with")
+	}
+	if out, err := exec.Command(tool, "--version").Output(); err != nil || !strings.HasPrefix(string(out), "systemd 252") {
+		t.Skip("systemd-analyze is not of systemd 252, which is what the loader follows")
+	}
+	return tool
+}
+
+func compare(t *testing.T, tool string, dirs []string, l *Loader, name string) {
+	want, got := ask(tool, dirs, name), ours(l, name)
+	want.all = nil
+	if want.Name == "" { // it prints nothing of a unit that is not loaded
+		want = dump{State: want.State}
+	}
+	if w, g := fmt.Sprintf("%+v", want), fmt.Sprintf("%+v", got); w != g {
+		t.Errorf("Load(%s) =\n%s; systemd has\n%s", name, g, w)
+	}
+}
+
+// compareFiles leaves out dependencies that only systemd has: it counts many that follow
+// from a kind's settings as written in the file.
+func compareFiles(t *testing.T, tool string, dirs []string, l *Loader, name string) (deps int) {
+	want, got := ask(tool, dirs, name), ours(l, name)
+	if want.Name == "" {
+		want = dump{State: want.State}
+	}
+	for _, d := range got.Deps {
+		kind, to, _ := strings.Cut(d, ":")
+		if canonical, ok := l.current().follow(unit.Name(to)); ok {
+			d = kind + ":" + string(canonical) // systemd shows those
 		}
-		if w, g := fmt.Sprintf("%+v", want), fmt.Sprintf("%+v", got); w != g {
-			t.Errorf("Load(%s) =\n%s; systemd has\n%s", name, g, w)
+		switch kind {
+		case "Wants", "Requires", "After", "OnFailure":
+			deps++
+			if !slices.Contains(want.all, d) {
+				t.Errorf("Load(%s) has %s; systemd has not", name, d)
+			}
 		}
 	}
+	want.Deps, want.all, got.Deps = nil, nil, nil
+	if w, g := fmt.Sprintf("%+v", want), fmt.Sprintf("%+v", got); w != g {
+		t.Errorf("Load(%s) =\n%s; systemd has\n%s", name, g, w)
+	}
+	return deps
+}
+
+// TestInstalledUnitsAgainstSystemd compares what this machine's packages ship.
+func TestInstalledUnitsAgainstSystemd(t *testing.T) {
+	tool := analyze(t)
+	dirs := []string{"/etc/systemd/system", "/usr/lib/systemd/system"}
+	l := NewLoader(Config{FS: os.DirFS("/"), Dirs: dirs, Facts: ReadFacts(os.DirFS("/")), Types: testTypes()})
+	names := l.Names()
+	if len(names) == 0 {
+		t.Skip("no unit files are installed: nothing to compare")
+	}
+	deps := 0
+	for _, n := range names {
+		if n.IsTemplate() {
+			n = n.WithInstance("tty1")
+		}
+		deps += compareFiles(t, tool, dirs, l, string(n))
+	}
+	t.Logf("%d names and %d dependencies compared", len(names), deps)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/sysmaster-go/sysmaster/unit"
 )
@@ -138,6 +139,8 @@ func (ld *load) run(name unit.Name) {
 	ld.dropIns(names)
 	ld.addLinks(names, ".wants", unit.Wants)
 	ld.addLinks(names, ".requires", unit.Requires)
+	// A Spec lives as long as its unit: give back what growing left over.
+	s.Settings, s.Deps = slices.Clone(s.Settings), slices.Clone(s.Deps)
 }
 
 // fragment reads the unit's main file. It is false when that decides the load state.

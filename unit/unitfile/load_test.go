@@ -29,7 +29,7 @@ func testType(kind unit.Kind, section string) *unit.Type {
 			if err != nil {
 				return err
 			}
-			if len(words) > 0 && !strings.HasPrefix(strings.TrimLeft(words[0], "-@:+!"), "/") {
+			if len(words) > 0 && strings.IndexByte(strings.TrimLeft(words[0], "-@:+!"), '/') > 0 {
 				return fmt.Errorf("%q is not an absolute path", words[0])
 			}
 			c.Exec = words

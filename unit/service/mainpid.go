@@ -47,7 +47,7 @@ func (s *Service) findMain(tx *unit.Tx, w why) bool {
 
 func (s *Service) onPIDRead(tx *unit.Tx, ev unit.PIDRead) {
 	for i, r := range s.reads {
-		if r.seq == ev.Seq {
+		if ev.Seq != 0 && r.seq == ev.Seq {
 			s.reads = append(s.reads[:i:i], s.reads[i+1:]...)
 			s.pidRead(tx, r.why, ev)
 			return

@@ -127,6 +127,8 @@ func (s *Service) Handle(tx *unit.Tx, ev unit.Event) {
 		if s.onSetup(tx, ev) || s.onRemoved(ev) {
 			return
 		}
+		// An effect that could not be carried out at all is answered by Done.
+		s.onPIDRead(tx, unit.PIDRead{Seq: ev.Seq, Err: ev.Err})
 	case unit.TimerFired:
 		if ev.ID == watchdogTimer {
 			s.onWatchdog(tx)

@@ -32,11 +32,13 @@ func (w *World) carryOut(in sys.Intent, next func()) {
 	case unit.Spawn:
 		w.spawn(in, e, next)
 	case unit.Kill:
-		done(w.kill(in, e))
+		w.killed(in, e, w.kill(in, e), next)
 	case unit.Attach:
 		done(w.attach(in, e))
 	case unit.ReadPIDFile:
 		w.readPIDFile(in, e, next)
+	case unit.FindMain:
+		w.findMain(in, e, next)
 	case unit.WatchPath:
 		w.watchPath(in, e, next)
 	case unit.UnwatchPath:

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -90,6 +91,21 @@ func TestReload(t *testing.T) {
 	s := l.Load("b.service")
 	require.Equal(t, unit.LoadNotFound, s.Load, s.LoadError)
 	require.Equal(t, []unit.Name{"a.service", "b.service"}, l.Names())
+}
+
+func TestNewUnitIsFoundWithoutReload(t *testing.T) {
+	dir := &fstest.MapFile{Mode: fs.ModeDir | 0o755, ModTime: time.Unix(1, 0)}
+	m := files(map[string]string{lib + "/a.service": simple})
+	m[lib[1:]] = dir
+	l := NewLoader(Config{FS: m, Dirs: []string{etc, lib}, Types: testTypes()})
+	require.Equal(t, unit.LoadNotFound, l.Load("b.service").Load)
+	dir.ModTime = time.Unix(2, 0)
+	m[lib[1:]+"/b.service"] = &fstest.MapFile{Data: []byte(simple)}
+	require.Equal(t, unit.LoadLoaded, l.Load("b.service").Load)
+	// A directory that comes later counts, too.
+	m[etc[1:]+"/c.service"] = &fstest.MapFile{Data: []byte(simple)}
+	m[etc[1:]] = &fstest.MapFile{Mode: fs.ModeDir | 0o755, ModTime: time.Unix(3, 0)}
+	require.Equal(t, unit.LoadLoaded, l.Load("c.service").Load)
 }
 
 func TestDefaultDirs(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sysmaster-go/sysmaster/unit"
 )
@@ -31,6 +32,7 @@ type index struct {
 	lists   map[string][]fs.DirEntry // content of sub-directories, as far as read
 	diags   map[unit.Name][]unit.Diagnostic
 	trouble []unit.Diagnostic // about directories
+	times   []time.Time       // of all search directories that were asked for, zero where there is none
 }
 
 func newIndex(fsys fs.FS, dirs []string, kinds func(unit.Kind) bool) *index {
@@ -38,6 +40,8 @@ func newIndex(fsys fs.FS, dirs []string, kinds func(unit.Kind) bool) *index {
 		tree: tree{fsys}, entries: map[unit.Name]entry{}, aliases: map[unit.Name][]unit.Name{},
 		lists: map[string][]fs.DirEntry{}, diags: map[unit.Name][]unit.Diagnostic{},
 	}
+	// Before reading: what changes meanwhile shows as a change.
+	x.times = x.modTimes(dirs)
 	content := x.readDirs(dirs)
 	for i, dir := range x.dirs {
 		x.sub = append(x.sub, map[string]struct{}{})
@@ -91,6 +95,21 @@ func (x *index) readDirs(dirs []string) [][]fs.DirEntry {
 		content = append(content, entries)
 	}
 	return content
+}
+
+// modTimes are the times at which entries of the directories last came or went.
+func (x *index) modTimes(dirs []string) []time.Time {
+	out := make([]time.Time, len(dirs))
+	for i, dir := range dirs {
+		p, err := x.tree.resolve(dir)
+		if err != nil {
+			continue
+		}
+		if info, err := x.tree.lstat(p); err == nil {
+			out[i] = info.ModTime()
+		}
+	}
+	return out
 }
 
 func isSubDir(name string) bool {

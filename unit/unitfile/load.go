@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"time"
 
 	"github.com/sysmaster-go/sysmaster/unit"
 )
@@ -73,7 +74,23 @@ type load struct {
 // Load makes the Spec of the unit that name stands for. It never fails: what is wrong is in
 // the Spec's Load, LoadError and Diags. Spec.Name is the canonical name, which differs from
 // name when that is an alias; the Spec does not depend on which of its names was asked for.
-func (l *Loader) Load(name unit.Name) (spec *unit.Spec) {
+//
+// A name that is not found is looked for once more if a search directory changed since it
+// was indexed, so that a new unit can be started without Reload, as in systemd.
+func (l *Loader) Load(name unit.Name) *unit.Spec {
+	spec := l.load(name)
+	if spec.Load == unit.LoadNotFound && l.stale() {
+		l.Reload()
+		spec = l.load(name)
+	}
+	return spec
+}
+
+func (l *Loader) stale() bool {
+	return l.index != nil && !slices.EqualFunc(l.index.times, l.index.modTimes(l.cfg.Dirs), time.Time.Equal)
+}
+
+func (l *Loader) load(name unit.Name) (spec *unit.Spec) {
 	ld := &load{Loader: l, spec: &unit.Spec{Name: name}, deps: map[depID]struct{}{}}
 	spec = ld.spec
 	defer func() {

@@ -429,14 +429,19 @@ func coreHang(b *testbed) {
 // A process that ended before it was registered, and one after.
 func coreRegister(b *testbed) {
 	b.must(b.Alive(1, false))
-	orphan := func(script string) int { // a daemon as Type=forking has them
-		var pipe [2]int
+	// A daemon as Type=forking has them: it runs script only once its parent is
+	// gone, since a shell may otherwise reap it itself.
+	orphan := func(script string) int {
+		var pipe, gate [2]int
 		b.must(unix.Pipe2(pipe[:], unix.O_CLOEXEC))
-		pid, err := syscall.ForkExec("/bin/sh", []string{"sh", "-c", "(" + script + ") & echo $!"}, &syscall.ProcAttr{Files: []uintptr{0, uintptr(pipe[1]), 2}})
+		b.must(unix.Pipe2(gate[:], unix.O_CLOEXEC))
+		pid, err := syscall.ForkExec("/bin/sh", []string{"sh", "-c", "(read x <&3; " + script + ") & echo $!"},
+			&syscall.ProcAttr{Files: []uintptr{0, uintptr(pipe[1]), 2, uintptr(gate[0])}})
 		b.must(err)
 		var status unix.WaitStatus
 		_, err = unix.Wait4(pid, &status, 0, nil)
 		b.must(err)
+		b.must(unix.Close(gate[1]))
 		p := make([]byte, 32)
 		n, err := unix.Read(pipe[0], p)
 		b.must(err)

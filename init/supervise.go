@@ -159,6 +159,7 @@ func (k *keeper) coreDied(now time.Time, e fdstore.Exit) {
 	k.drain(now)
 	k.closeChannel()
 	k.behind = true
+	k.exits.WantAll()
 	turned := k.core.turned
 	k.core = coreState{results: k.core.results[:0]}
 	k.lastCause, k.lastExit = cause, e

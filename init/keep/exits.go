@@ -122,6 +122,18 @@ func (l *Exits) Want(pid int, start uint64) bool {
 	return false
 }
 
+// WantAll marks everything as to be reported. A dying core's children become
+// init's a moment before its own death can be seen (the kernel's exit_notify):
+// their exits look like those of processes that a living core did not care for.
+func (l *Exits) WantAll() {
+	for i := range l.n {
+		if r := l.at(i); !r.gone {
+			r.wanted = true
+		}
+	}
+	l.unwanted, l.unsent = 0, 0
+}
+
 // SameStart compares two start times; 0 is unknown and fits all.
 func SameStart(a, b uint64) bool { return a == b || a == 0 || b == 0 }
 

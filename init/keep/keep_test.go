@@ -88,6 +88,20 @@ func TestUnwantedAreKeptForAWhile(t *testing.T) {
 	}
 }
 
+func TestWantAll(t *testing.T) {
+	l := NewExits(16)
+	for pid := 1; pid <= 4; pid++ {
+		l.Add(exit(pid), pid%2 == 0)
+	}
+	if got := fmt.Sprint(send(l)); got != "[2 4]" {
+		t.Errorf("sent %s; want [2 4]", got)
+	}
+	l.WantAll()
+	if got := fmt.Sprint(send(l)); got != "[1 3]" {
+		t.Errorf("sent %s; want the rest", got)
+	}
+}
+
 // Random use against a plain model: nothing wanted is ever lost or doubled.
 func TestExitsAgainstModel(t *testing.T) {
 	for seed := range uint64(200) {

@@ -103,10 +103,12 @@ func (c *Conn) Receive() (Message, error) {
 		case nil:
 		case unix.EINTR:
 			continue
+		case unix.ECONNRESET:
+			// The peer died with unread messages of ours. The kernel says so once,
+			// before it hands out what the peer has sent: the end comes as EOF.
+			continue
 		case unix.EAGAIN:
 			return Message{FD: -1}, ErrAgain
-		case unix.ECONNRESET:
-			return Message{FD: -1}, io.EOF
 		default:
 			return Message{FD: -1}, &ConnError{Op: "receive", Err: err}
 		}

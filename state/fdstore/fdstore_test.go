@@ -273,6 +273,31 @@ func TestGarbageIsOnePacketEach(t *testing.T) {
 	}
 }
 
+// A peer that dies with unread messages of ours resets the connection; what it
+// said before counts nevertheless.
+func TestLastWordsAfterReset(t *testing.T) {
+	conn, client := pair(t)
+	for id := range uint64(3) {
+		if err := client.AckExit(id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := conn.Send(Message{Kind: KindStoredEnd}); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for id := range uint64(3) {
+		if m, err := conn.Receive(); err != nil || m.ID != id {
+			t.Fatalf("Receive() = %+v, %v; want ack %d", m, err, id)
+		}
+	}
+	if _, err := conn.Receive(); err != io.EOF {
+		t.Errorf("Receive() at the end = %v; want EOF", err)
+	}
+}
+
 func openDescriptors(t *testing.T) int {
 	t.Helper()
 	list, err := os.ReadDir("/proc/self/fd")

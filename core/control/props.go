@@ -63,10 +63,8 @@ func (s *Server) entries(o object, iface string, want func(name string) bool) []
 			}
 		}
 	case o.is == onUnit && iface == o.kindIface:
-		for _, v := range s.kindProps(o.unit) {
-			if want(v.Name) {
-				add(v.Name, v.Signature, v.V)
-			}
+		for _, v := range s.kindProps(o.unit, want) {
+			add(v.Name, v.Signature, v.V)
 		}
 	case o.is == onJob && iface == wire.JobIface:
 		for _, p := range jobProps() {
@@ -168,29 +166,30 @@ func (c *call) getAll() {
 			all = append(all, c.s.entries(c.obj, i, func(string) bool { return true })...)
 		}
 	}
-	if !encodable(all) {
-		all = c.onlyEncodable(all)
+	c.reply("a{sv}", c.s.encodable(c.obj, all))
+}
+
+// encodable gives what of all can be sent: a value of the right type may still hold a string that is
+// not UTF-8.
+func (s *Server) encodable(o object, all []entry) []entry {
+	if canEncode(all) {
+		return all
 	}
-	c.reply("a{sv}", all)
-}
-
-// encodable tries what Encode will do; what a type claims may still hold a string that is not UTF-8.
-func encodable(es []entry) bool {
-	m := wire.Message{Type: dbus.TypeMethodReply, Serial: 1, ReplySerial: 1, Signature: "a{sv}", Body: []any{es}}
-	_, err := m.Encode()
-	return err == nil
-}
-
-func (c *call) onlyEncodable(all []entry) []entry {
 	good := []entry{}
 	for i := range all {
-		if encodable(all[i : i+1]) {
+		if canEncode(all[i : i+1]) {
 			good = append(good, all[i])
 		} else {
-			c.s.observe(c.c, fmt.Errorf("cannot show property %s of %s: its value cannot be encoded", all[i].Name, c.obj.name()))
+			s.observe(nil, fmt.Errorf("cannot show property %s of %s: its value cannot be encoded", all[i].Name, o.name()))
 		}
 	}
 	return good
+}
+
+func canEncode(es []entry) bool {
+	m := wire.Message{Type: dbus.TypeMethodReply, Serial: 1, ReplySerial: 1, Signature: "a{sv}", Body: []any{es}}
+	_, err := m.Encode()
+	return err == nil
 }
 
 // usec gives a time stamp or span as D-Bus carries it: microseconds, 2^64-1 for infinity.

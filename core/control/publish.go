@@ -237,16 +237,15 @@ func (s *Server) signalProperties(n unit.Name) {
 		return
 	}
 	o := s.object(u)
-	for _, iface := range []string{o.kindIface, wire.UnitIface} {
-		var changed []entry
-		if iface == wire.UnitIface {
-			changed = s.entries(o, iface, changingUnitProperty)
-		} else {
-			changed = s.entries(o, iface, func(string) bool { return true })
+	for _, iface := range o.interfaces() {
+		want := changingUnitProperty
+		if iface == o.kindIface {
+			want = func(name string) bool { return !isUsage(name) }
 		}
-		s.broadcast(&wire.Message{
-			Path: string(unitPath(u.Name)), Interface: wire.PropsIface, Member: "PropertiesChanged",
-			Signature: "sa{sv}as", Body: []any{iface, changed, []string{}},
-		}, true)
+		m := &wire.Message{
+			Path: string(unitPath(u.Name)), Interface: wire.PropsIface, Member: "PropertiesChanged", Signature: "sa{sv}as",
+		}
+		m.Body = []any{iface, s.encodable(o, s.entries(o, iface, want)), []string{}}
+		s.broadcast(m, true)
 	}
 }

@@ -86,59 +86,74 @@ func conditions(u *core.UnitView, asserts bool) []conditionRow {
 	return rows
 }
 
-// kindProps are the properties of the kind's own interface: what the type shows, and
-// what its control group tells.
-func (s *Server) kindProps(u *core.UnitView) []unit.Value {
+// kindProps are those properties of the kind's own interface that want wants: what the type shows,
+// and what its control group tells. The name of the group is the server's, which knows where
+// the managed root is.
+func (s *Server) kindProps(u *core.UnitView, want func(name string) bool) []unit.Value {
 	own, err := u.Props()
 	if err != nil {
 		s.observe(nil, fmt.Errorf("cannot show %s: %w", u.Name, err))
 	}
 	has := make(map[string]bool, len(own))
-	for i := range own {
-		has[own[i].Name] = true
-	}
-	out := append([]unit.Value(nil), own...)
-	for _, v := range s.cgroupProps(u) {
-		if !has[v.Name] {
+	var out []unit.Value
+	for _, v := range own {
+		if want(v.Name) && v.Name != "ControlGroup" {
 			out = append(out, v)
+			has[v.Name] = true
+		}
+	}
+	for _, p := range cgroupProps() {
+		if want(p.name) && !has[p.name] && hasCGroup(u.Name.Kind()) {
+			out = append(out, unit.Value{Name: p.name, Signature: p.sig, V: p.get(s, u)})
 		}
 	}
 	return out
 }
 
+func hasCGroup(k unit.Kind) bool {
+	switch k {
+	case unit.KindService, unit.KindSocket, unit.KindSlice, unit.KindScope, unit.KindMount, unit.KindSwap:
+		return true
+	}
+	return false
+}
+
 // unknown stands for a number that is not known.
 const unknown = uint64(math.MaxUint64)
 
-func (s *Server) cgroupProps(u *core.UnitView) []unit.Value {
-	switch u.Name.Kind() {
-	case unit.KindService, unit.KindSocket, unit.KindSlice, unit.KindScope, unit.KindMount, unit.KindSwap:
-	default:
-		return nil
+func cgroupProps() []unitProp {
+	number := func(name, file, key string, scale uint64) unitProp {
+		return unitProp{name, "t", func(s *Server, u *core.UnitView) any {
+			if _, ok := s.controlGroup(u); ok && s.cfg.CGroups != nil {
+				if v, ok := s.cfg.CGroups.Value(strings.Trim(u.CGroup, "/"), file, key); ok {
+					return v * scale
+				}
+			}
+			return unknown
+		}}
 	}
-	slice := ""
-	if r := related(u, unit.InSlice); len(r) > 0 {
-		slice = r[0]
-	}
-	group, _ := s.controlGroup(u)
-	number := func(name, file, key string, scale uint64) unit.Value {
-		v, ok := unknown, false
-		if group != "" && s.cfg.CGroups != nil {
-			v, ok = s.cfg.CGroups.Value(strings.Trim(u.CGroup, "/"), file, key)
-		}
-		if v *= scale; !ok {
-			v = unknown
-		}
-		return unit.Value{Name: name, Signature: "t", V: v}
-	}
-	return []unit.Value{
-		{Name: "Slice", Signature: "s", V: slice},
-		{Name: "ControlGroup", Signature: "s", V: group},
+	return []unitProp{
+		{"Slice", "s", func(_ *Server, u *core.UnitView) any {
+			if r := related(u, unit.InSlice); len(r) > 0 {
+				return r[0]
+			}
+			return ""
+		}},
+		{"ControlGroup", "s", func(s *Server, u *core.UnitView) any {
+			group, _ := s.controlGroup(u)
+			return group
+		}},
 		number("MemoryCurrent", "memory.current", "", 1),
 		number("CPUUsageNSec", "cpu.stat", "usage_usec", 1000),
 		number("TasksCurrent", "pids.current", "", 1),
 		number("MemoryMax", "memory.max", "", 1),
 		number("TasksMax", "pids.max", "", 1),
 	}
+}
+
+// isUsage names the properties that are read from the control group; they change all the time.
+func isUsage(name string) bool {
+	return name == "MemoryCurrent" || name == "CPUUsageNSec" || name == "TasksCurrent"
 }
 
 // controlGroup is a unit's group as the kernel prints it; false while it has none.

@@ -145,38 +145,37 @@ func (p *envParser) comment() {
 }
 
 // value reads up to the line's end: plain text with backslash escapes, '...' as it is,
-// "..." where a backslash protects " \ ` $ and joins lines. Blanks around plain text go.
+// "..." where a backslash protects " \ ` $ and joins lines. A quote counts as one before
+// plain text begins only; blanks there, and behind plain text, go.
 func (p *envParser) value() string {
 	var b strings.Builder
-	for p.i < len(p.s) && strings.IndexByte(" \t", p.s[p.i]) >= 0 {
-		p.i++
-	}
-	keep := 0 // blanks up to here are not trailing ones
-	for p.i < len(p.s) {
+	keep := 0 // what stands behind is blanks, to be dropped if nothing follows
+	for pre := true; p.i < len(p.s); {
 		c := p.s[p.i]
 		p.i++
 		switch {
 		case c == '\n' || c == '\r':
-			return b.String()[:keep+len(strings.TrimRight(b.String()[keep:], " \t"))]
-		case c == '\'' && b.Len() == keep:
-			p.quoted(&b, '\'')
-			keep = b.Len()
-		case c == '"' && b.Len() == keep:
-			p.quoted(&b, '"')
+			return b.String()[:keep]
+		case pre && (c == '\'' || c == '"'):
+			p.quoted(&b, c)
 			keep = b.Len()
 		case c == '\\':
-			if p.i < len(p.s) {
-				if p.s[p.i] != '\n' {
-					b.WriteByte(p.s[p.i])
-				}
-				p.i++
+			if p.i < len(p.s) && p.s[p.i] != '\n' {
+				b.WriteByte(p.s[p.i])
+				keep = b.Len()
 			}
-			keep = b.Len()
+			p.i, pre = p.i+1, false
+		case c == ' ' || c == '\t':
+			if !pre {
+				b.WriteByte(c)
+			}
 		default:
 			b.WriteByte(c)
+			keep, pre = b.Len(), false
 		}
 	}
-	return b.String()[:keep+len(strings.TrimRight(b.String()[keep:], " \t"))]
+	p.i = min(p.i, len(p.s))
+	return b.String()[:keep]
 }
 
 func (p *envParser) quoted(b *strings.Builder, quote byte) {

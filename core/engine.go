@@ -241,6 +241,7 @@ func (e *Engine) peek() {
 
 // propagate is step 2.
 func (e *Engine) propagate() {
+	e.drain() // what recovery found comes before what happened since
 	for _, f := range e.later {
 		e.follow = append(e.follow, f)
 		e.metaDirty = true
@@ -267,15 +268,15 @@ func (e *Engine) propagate() {
 func (e *Engine) drain() {
 	for n := 0; n < maxFollowUps; n++ {
 		switch {
+		case len(e.follow) > 0: // first, so that a job that must fail does not run before
+			f := e.follow[0]
+			e.follow = e.follow[1:]
+			e.doFollowUp(f)
 		case len(e.run) > 0:
 			x := e.run[0]
 			e.run = e.run[1:]
 			x.inRun = false
 			e.tryRun(x)
-		case len(e.follow) > 0:
-			f := e.follow[0]
-			e.follow = e.follow[1:]
-			e.doFollowUp(f)
 		default:
 			e.run, e.follow = nil, nil
 			return

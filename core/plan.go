@@ -93,6 +93,9 @@ func (p *plan) admit(x *entry) error {
 			return &RequestError{x.name, ErrOnlyByDep, ""}
 		}
 	case unit.JobStop, unit.JobRestart, unit.JobTryRestart:
+		if perpetual(x) {
+			return &RequestError{x.name, ErrNotApplicable, "it cannot be stopped"}
+		}
 		if p.op.Manual && c.RefuseManualStop {
 			return &RequestError{x.name, ErrOnlyByDep, ""}
 		}
@@ -121,6 +124,12 @@ func (p *plan) admit(x *entry) error {
 		}
 	}
 	return nil
+}
+
+// perpetual units cannot be stopped, and nobody's stop reaches them.
+func perpetual(x *entry) bool {
+	p, ok := x.u.(interface{ Perpetual() bool })
+	return ok && p.Perpetual()
 }
 
 func canReload(x *entry) bool {
@@ -225,6 +234,9 @@ func (p *plan) pull(j *planned, r unit.Relation, t unit.JobType, matters, confli
 			return
 		}
 		tt := collapse(t, d.to)
+		if (tt == unit.JobStop || tt == unit.JobRestart) && perpetual(d.to) {
+			continue
+		}
 		if tt == 0 || tt == unit.JobStop && d.to.state.Active.IsDown() && d.to.job == nil && !p.starts(d.to) {
 			continue
 		}
@@ -278,7 +290,7 @@ func (p *plan) isolate() {
 		}
 	}
 	for _, x := range p.e.list {
-		if keep[x] || x.gone || x.u == nil || x.common.IgnoreOnIsolate || x.state.Active.IsDown() && x.job == nil || p.triggeredByKept(x, keep) {
+		if keep[x] || x.gone || x.u == nil || x.common.IgnoreOnIsolate || perpetual(x) || x.state.Active.IsDown() && x.job == nil || p.triggeredByKept(x, keep) {
 			continue
 		}
 		j, err := p.add(x, unit.JobStop)

@@ -50,7 +50,7 @@ func implied(spec *unit.Spec, keys *unit.KeySet) []unit.Dep {
 			unit.Dep{Rel: unit.After, Unit: p, Origin: unit.OriginImplicit})
 	}
 	c := newConfig()
-	if err := unit.Decode(spec, keys, c); err != nil || !c.common.DefaultDependencies || spec.Name == "-.slice" {
+	if err := unit.Decode(spec, keys, c); err != nil || !c.common.DefaultDependencies || perpetual(spec.Name) {
 		return deps // the engine reports what does not decode
 	}
 	return append(deps,
@@ -85,8 +85,8 @@ func (s *slice) Handle(tx *unit.Tx, ev unit.Event) {
 		s.asked = tx.Emit(unit.Realize{})
 		s.active = true
 	case unit.Stop:
-		if s.name == "-.slice" {
-			tx.Refuse("the root slice is always there")
+		if s.Perpetual() {
+			tx.Refuse("this slice is always there")
 			return
 		}
 		s.asked = tx.Emit(unit.RemoveCgroup{})
@@ -105,6 +105,12 @@ func (s *slice) State() unit.State {
 	}
 	return unit.State{Active: unit.Inactive, Sub: "dead", Result: "success"}
 }
+
+// Perpetual: the root slice and system.slice exist as long as the manager does (man
+// systemd.special(7)); they take no part in the shutdown, which runs inside them.
+func (s *slice) Perpetual() bool { return perpetual(s.name) }
+
+func perpetual(n unit.Name) bool { return n == "-.slice" || n == "system.slice" }
 
 // CanReload is false: there is nothing to reload.
 func (s *slice) CanReload() bool { return false }

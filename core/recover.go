@@ -163,6 +163,9 @@ func (e *Engine) compare() {
 				e.intents = append(e.intents, in)
 				continue
 			}
+			for _, p := range x.procs {
+				in.Known = append(in.Known, p.Proc)
+			}
 			out := e.cfg.World.Prober.Probe(in)
 			switch {
 			case out.State == sys.NotDone:

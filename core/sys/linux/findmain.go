@@ -87,6 +87,11 @@ func (w *World) killed(in sys.Intent, e unit.Kill, err error, next func()) {
 	} else if e.Proc.IsZero() && w.cfg.CGroup != nil && in.CGroup != "" {
 		populated, perr := w.cfg.CGroup.Populated(in.CGroup)
 		d.None = perr == nil && !populated || errors.Is(perr, unix.ENOENT)
+	} else if e.Proc.IsZero() && w.cfg.CGroup == nil {
+		d.None = true
+		if err := w.eachOfInvocation(in.Invocation, func(unit.Proc) { d.None = false }); err != nil {
+			d.None = false
+		}
 	}
 	w.answer(in, d)
 	next()

@@ -2,11 +2,11 @@ package linux
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -103,7 +103,14 @@ func (w *World) watchPath(in sys.Intent, e unit.WatchPath, next func()) {
 				closeFD(o.fd)
 			}
 			if len(pw.parts) == 0 {
-				w.note(in.Unit, "watch path", fmt.Errorf("cannot watch %s: %w", e.Path, errors.Join(err, errNotYet)))
+				// No inotify (its limit is per user): look again a little later instead.
+				w.note(in.Unit, "watch path", fmt.Errorf("cannot watch %s: %w", e.Path, err))
+				w.paths.watches[pw.key] = pw
+				w.alarms.set(monotonic()+watchPoll, func() {
+					if w.paths.watches[pw.key] == pw {
+						w.pathChanged(pw)
+					}
+				})
 				return
 			}
 			w.paths.watches[pw.key] = pw
@@ -111,6 +118,8 @@ func (w *World) watchPath(in sys.Intent, e unit.WatchPath, next func()) {
 		}
 	})
 }
+
+const watchPoll = time.Second
 
 // recheck, now that the watch stands, looks whether it came too late.
 func (w *World) recheck(u unit.Name, path string, pw *pathWatch) {

@@ -16,7 +16,7 @@ func mark(in sys.Intent) string {
 }
 
 // Probe tells what became of an effect of the core before (sys.Prober). Call it before
-// anything new is begun for the unit, and after the unit's known processes were attached.
+// anything new is begun for the unit.
 func (w *World) Probe(in sys.Intent) sys.Outcome {
 	w.learn(in)
 	switch e := in.Effect.(type) {
@@ -52,10 +52,13 @@ func (w *World) probeSpawn(in sys.Intent, e unit.Spawn) sys.Outcome {
 		return sys.Outcome{State: sys.Done, Event: unit.Spawned{Seq: in.Seq, Role: e.Role, Proc: found}}
 	}
 	for _, r := range w.records {
-		if in.CGroup == "" || !inGroup(r.cgroup, in.CGroup) || r.PID != r.Session || w.followed[r.PID] != nil {
+		if in.CGroup == "" || !inGroup(r.cgroup, in.CGroup) || r.PID != r.Session {
 			continue
 		}
 		p := unit.Proc{PID: r.PID, Start: r.StartTime}
+		if w.known(in, p) {
+			continue
+		}
 		w.executed(in) // before the Exited that waits: Execed is pushed to the front
 		return sys.Outcome{State: sys.Done, Event: unit.Spawned{Seq: in.Seq, Role: e.Role, Proc: p}}
 	}
@@ -74,8 +77,8 @@ func (w *World) findMarked(in sys.Intent) (found unit.Proc, doubt bool, err erro
 			return
 		}
 		p := unit.Proc{PID: pid, Start: s.Start}
-		if f := w.followed[pid]; f != nil && f.Start == s.Start {
-			return // known by another Spawn
+		if w.known(in, p) {
+			return // made by another Spawn
 		}
 		v, ok := environ(pid, spawn.MarkEnv)
 		switch {
@@ -91,6 +94,19 @@ func (w *World) findMarked(in sys.Intent) (found unit.Proc, doubt bool, err erro
 		err = w.cfg.CGroup.Procs(in.CGroup, func(pid int) bool { look(pid); return true })
 	}
 	return found, doubt, err
+}
+
+// known reports whether a process is accounted for.
+func (w *World) known(in sys.Intent, p unit.Proc) bool {
+	if f := w.followed[p.PID]; f != nil && f.Start == p.Start {
+		return true
+	}
+	for _, k := range in.Known {
+		if k.PID == p.PID && (k.Start == p.Start || p.Start == 0) {
+			return true
+		}
+	}
+	return false
 }
 
 // adopt follows a process that the core before spawned.

@@ -48,8 +48,7 @@ func (w *World) realize(in sys.Intent) error {
 			w.note(in.Unit, "limit", err)
 		}
 	}
-	// A group that stood here before is told as empty if it is: the core may have been
-	// away when its last process ended.
+	// Found empty it is not told: it was empty before anything was started.
 	return w.watchGroup(in, false)
 }
 

@@ -338,3 +338,42 @@ func BenchmarkSpawn(b *testing.B) {
 		await[unit.Exited](b, w, nil)
 	}
 }
+
+// The exit of a process that the store knows is not that of the Spawn in question.
+func TestProbePassesOverKnownProcesses(t *testing.T) {
+	init := newFakeInit(t)
+	cfg := withGroups(t, shimConfig(t))
+	in := serviceIntent(4, unit.Spawn{Role: "reload/0", Control: true, Command: command("/bin/true")})
+	p := unit.Proc{PID: 4000001, Start: 99}
+	init.look(func() {
+		init.exits = []fdstore.Exit{{ID: 1, PID: p.PID, StartTime: p.Start, Session: p.PID, Code: 1, Cgroup: cfg.CGroupPath + "/" + in.CGroup}}
+	})
+	cfg.Init = init.client
+	w := newWorld(t, cfg)
+	awaitState(t, w, func() bool { return len(w.records) == 1 })
+	in.Known = []unit.Proc{p}
+	require.Equal(t, sys.NotDone, w.Probe(in).State)
+}
+
+// A frozen group takes no process; other units start meanwhile as ever.
+func TestSpawnIntoAFrozenGroup(t *testing.T) {
+	cfg := withGroups(t, shimConfig(t))
+	w := newWorld(t, cfg)
+	in := serviceIntent(1, unit.Spawn{Role: "reload/0", Command: command("/bin/true")})
+	_, err := cfg.CGroup.Create(in.CGroup, nil)
+	require.NoError(t, err)
+	require.NoError(t, cfg.CGroup.Freeze(in.CGroup))
+	w.Act(in)
+	other := serviceIntent(1, unit.Spawn{Role: "main", Command: command("/bin/true")})
+	other.Unit, other.CGroup = "b.service", "system.slice/b.service"
+	w.Act(other)
+	got := make(map[unit.Name]unit.Spawned)
+	for len(got) < 2 {
+		i, s := await[unit.Spawned](t, w, nil)
+		got[i.Unit] = s
+	}
+	require.NotNil(t, got["a.service"].Err)
+	require.Nil(t, got["b.service"].Err)
+	await[unit.Exited](t, w, nil)
+	require.NoError(t, cfg.CGroup.Thaw(in.CGroup))
+}

@@ -209,6 +209,8 @@ func (e *Engine) settle(x *entry) {
 			e.finish(j, unit.JobDone)
 		case a == unit.Failed:
 			e.finish(j, unit.JobFailed)
+		case a == unit.Activating && x.state.Sub == "auto-restart":
+			e.finish(j, unit.JobFailed) // this attempt is over; the next one is a job of its own
 		case a == unit.Inactive && j.typ == unit.JobStart:
 			e.finish(j, unit.JobDone) // a oneshot that ran through
 		case a == unit.Inactive:

@@ -35,7 +35,7 @@ func intKey[T any](section, name, syntax, doc string, lo, hi int, set func(*T, i
 }
 
 func wordKey[T any](section, name, def, doc string, words []string, set func(*T, int)) unit.Key {
-	return unit.Bind(unit.Key{Section: section, Name: name, Syntax: strings.Join(words, "|"), Default: def, Doc: doc},
+	return unit.Bind(unit.Key{Section: section, Name: name, Syntax: strings.TrimPrefix(strings.Join(words, "|"), "|"), Default: def, Doc: doc},
 		func(c *T, v string) error {
 			i := slices.Index(words, v)
 			if i < 0 {

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"hash/fnv"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -216,7 +217,7 @@ func (s *Service) store(tx *unit.Tx, name string, fds []unit.FDRef) []unit.FDRef
 	n := min(room, len(fds))
 	for _, fd := range fds[:n] {
 		s.nextFD++
-		key := "stored/" + string(s.name) + "/" + strconv.FormatUint(s.nextFD, 10)
+		key := storedKey(s.name, s.nextFD)
 		tx.Emit(unit.StoreFD{From: fd.Key, To: key})
 		s.stored = append(s.stored, unit.FDRef{Key: key, Name: name})
 	}
@@ -224,6 +225,21 @@ func (s *Service) store(tx *unit.Tx, name string, fds []unit.FDRef) []unit.FDRef
 		tx.Emit(unit.Say{Level: unit.LevelWarning, Text: "descriptor store is full: FileDescriptorStoreMax=" + strconv.Itoa(s.cfg.FDStoreMax)})
 	}
 	return fds[n:]
+}
+
+// maxKeyName is how much of a unit's name a key holds: keys have at most 255 bytes.
+const maxKeyName = 200
+
+// storedKey names a stored descriptor, unique in the machine. Of a name that is too long for
+// a key its beginning and its hash stand for the whole.
+func storedKey(n unit.Name, i uint64) string {
+	name := string(n)
+	if len(name) > maxKeyName {
+		h := fnv.New64a()
+		h.Write([]byte(name))
+		name = name[:maxKeyName] + "~" + strconv.FormatUint(h.Sum64(), 16)
+	}
+	return "stored/" + name + "/" + strconv.FormatUint(i, 10)
 }
 
 func (s *Service) forget(tx *unit.Tx, name string) {

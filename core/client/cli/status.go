@@ -242,7 +242,7 @@ func (a *app) resources(p client.Props) {
 		a.line("Memory", size(n))
 	}
 	if n, ok := count(p, "CPUUsageNSec"); ok {
-		a.line("CPU", span(n/1000, 2))
+		a.line("CPU", span(n/1_000_000*1000, 2)) // to the millisecond, as systemctl
 	}
 }
 

@@ -190,6 +190,7 @@ func TestSignalAndKill(t *testing.T) {
 	require.ErrorAs(t, gone.Wait(), &exit)
 	require.Equal(t, 7, exit.ExitCode())
 
+	await(t, func() bool { p, err := r.Populated("s/x.service/sub"); return err == nil && !p }) // its sleep, too
 	require.ErrorIs(t, r.Remove("s"), unix.EBUSY)
 	require.True(t, r.Exists("s/x.service/leaf"))
 	require.False(t, r.Exists("s/x.service/sub"), "what was empty went")

@@ -91,7 +91,7 @@ func (p *Plan) code(c *coder) {
 
 func (t *TTY) code(c *coder) {
 	c.str(&t.Path)
-	for _, b := range [...]*bool{&t.Control, &t.Force, &t.Fail, &t.Reset, &t.Hangup} {
+	for _, b := range [...]*bool{&t.Control, &t.Force, &t.Fail, &t.Reset, &t.Hangup, &t.Clear} {
 		c.flag(b)
 	}
 	c.num(&t.Rows)

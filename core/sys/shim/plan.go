@@ -109,6 +109,7 @@ type TTY struct {
 	Fail    bool // with Control: fail instead of waiting
 	Reset   bool // sane line settings
 	Hangup  bool // hang up first, so that no earlier process keeps it
+	Clear   bool // give up the virtual terminal's memory, or clear it if that is in use
 	Rows    int64
 	Columns int64 // with Rows: the window size; 0 leaves it
 }

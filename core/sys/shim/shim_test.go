@@ -18,7 +18,7 @@ func fullPlan() *Plan {
 		Path: "/bin/x", Search: []string{"/a", "/b"}, Argv: []string{"x", "", "y z"}, Env: []string{"A=1"}, PIDEnv: []string{"LISTEN_PID"},
 		Join: true, FDs: 3, NonBlock: true,
 		Stdio:  [3]Stdio{{StdioRead, "/in"}, {StdioAppend, "/out"}, {Kind: StdioDup1}},
-		TTY:    TTY{Path: "/dev/tty1", Control: true, Force: true, Fail: true, Reset: true, Hangup: true, Rows: 25, Columns: 80},
+		TTY:    TTY{Path: "/dev/tty1", Control: true, Force: true, Fail: true, Reset: true, Hangup: true, Clear: true, Rows: 25, Columns: 80},
 		Limits: []Limit{{7, 1024, ^uint64(0), "LimitNOFILE"}}, Umask: 0o27, KeepSIGPIPE: true,
 		OOMScoreAdjust: Some(-900), CoredumpFilter: Some(7), Nice: Some(-20), Sched: Sched{true, 2, 50, true},
 		IOPriority: Some(2<<13 | 4), TimerSlack: Some(50000), Affinity: []byte{1, 0, 0, 0, 0, 0, 0, 0}, Keyring: KeyringShared,

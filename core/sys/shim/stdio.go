@@ -7,12 +7,13 @@ import (
 
 // Requests of ioctl_tty(2) that package syscall lacks on some ports.
 const (
-	tiocnxcl   = 0x540d
-	tcsets     = 0x5402
-	tiocvhang  = 0x5437
-	tcgets     = 0x5401
-	tiocsctty  = 0x540e
-	tiocswinsz = 0x5414
+	tiocnxcl      = 0x540d
+	tcsets        = 0x5402
+	tiocvhang     = 0x5437
+	tcgets        = 0x5401
+	tiocsctty     = 0x540e
+	tiocswinsz    = 0x5414
+	vtDisallocate = 0x5608
 )
 
 // openStdio opens the standard streams that the parent left to the shim, because opening
@@ -80,7 +81,7 @@ func sameFD(from, to int) syscall.Errno {
 
 // prepareTTY hangs up and resets the terminal before it is used.
 func (r *runner) prepareTTY() {
-	if r.TTY.Path == "" || !(r.TTY.Hangup || r.TTY.Reset || r.TTY.Rows > 0) {
+	if r.TTY.Path == "" || !(r.TTY.Hangup || r.TTY.Reset || r.TTY.Clear || r.TTY.Rows > 0 || r.TTY.Columns > 0) {
 		return
 	}
 	fd, e := open(atFDCWD, r.TTY.Path, syscall.O_RDWR|syscall.O_NOCTTY|syscall.O_NONBLOCK, 0)
@@ -96,6 +97,9 @@ func (r *runner) prepareTTY() {
 	}
 	if r.TTY.Reset {
 		resetTTY(fd)
+	}
+	if r.TTY.Clear {
+		clearVT(fd, r.TTY.Path)
 	}
 	if r.TTY.Rows > 0 || r.TTY.Columns > 0 {
 		size := [4]uint16{uint16(r.TTY.Rows), uint16(r.TTY.Columns)}
@@ -122,6 +126,27 @@ func resetTTY(fd int) {
 	t.Cc[syscall.VLNEXT], t.Cc[syscall.VWERASE], t.Cc[syscall.VREPRINT] = 22, 23, 18
 	t.Cc[syscall.VEOL], t.Cc[syscall.VEOL2], t.Cc[syscall.VTIME], t.Cc[syscall.VMIN] = 0, 0, 0, 1
 	syscall.RawSyscall(syscall.SYS_IOCTL, uintptr(fd), tcsets, uintptr(unsafe.Pointer(&t)))
+}
+
+// clearVT removes what is left on a virtual terminal, scroll-back included, so that the next
+// one to log in does not read it (TTYVTDisallocate=).
+func clearVT(fd int, path string) {
+	const prefix = "/dev/tty"
+	n := 0
+	for i := len(prefix); i < len(path) && path[i] >= '0' && path[i] <= '9' && n < 64; i++ {
+		n = 10*n + int(path[i]-'0')
+	}
+	if n > 0 && path[:len(prefix)] == prefix {
+		if any, e := open(atFDCWD, "/dev/tty0", syscall.O_RDWR|syscall.O_NOCTTY|syscall.O_NONBLOCK, 0); e == 0 {
+			_, e = call(syscall.SYS_IOCTL, uintptr(any), vtDisallocate, uintptr(n))
+			closeFD(any)
+			if e == 0 {
+				return
+			}
+		}
+	}
+	// In use: home, clear with scroll-back. The descriptor does not wait, so this may be lost.
+	write(fd, []byte("\033[r\033[H\033[3J"))
 }
 
 // openTTY opens the terminal as stream i, and takes it as the controlling one if asked.

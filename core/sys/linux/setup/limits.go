@@ -65,7 +65,9 @@ func (m *Machine) descriptorLimit() (string, error) {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
 		return "", err
 	}
-	if l.Cur >= hardFiles {
+	// One less is what the Go runtime sets. Setting it again would be in vain, and children
+	// would inherit it (see spawn.Settle).
+	if l.Cur >= hardFiles-1 {
 		return "", errAlready
 	}
 	l.Max = max(l.Max, hardFiles)

@@ -19,8 +19,6 @@ const bigEndian = false // none of the ports that the shim supports is
 // inherited is what a directly spawned child takes over from this process.
 type inherited struct {
 	sigIgnored     uint64 // bit n-1: signal n
-	sigBlocked     uint64
-	umask          uint64
 	oomScoreAdjust int
 	nice           int
 	policy         int
@@ -41,20 +39,15 @@ func observe(executable string) (inherited, error) {
 		k, v, _ := strings.Cut(strings.TrimSpace(line), ":")
 		v = strings.TrimSpace(v)
 		var field *uint64
-		base := 16
 		switch k {
 		case "SigIgn":
 			field = &in.sigIgnored
-		case "SigBlk":
-			field = &in.sigBlocked
-		case "Umask":
-			field, base = &in.umask, 8
 		case "CapEff":
 			field = &caps
 		default:
 			continue
 		}
-		if *field, err = strconv.ParseUint(v, base, 64); err != nil {
+		if *field, err = strconv.ParseUint(v, 16, 64); err != nil {
 			return in, fmt.Errorf("cannot read own state: %w", err)
 		}
 	}
@@ -119,12 +112,6 @@ func (in *inherited) faults(limits []execspec.Limit) []string {
 	var why []string
 	if in.sigIgnored != 1<<(uint(unix.SIGPIPE)-1) {
 		why = append(why, fmt.Sprintf("ignored signals are %#x, not SIGPIPE alone", in.sigIgnored))
-	}
-	if in.sigBlocked != 0 {
-		why = append(why, fmt.Sprintf("blocked signals are %#x, not none", in.sigBlocked))
-	}
-	if in.umask != 0o022 {
-		why = append(why, fmt.Sprintf("umask is %#o, not 022", in.umask))
 	}
 	if in.nice != 0 || in.policy != 0 {
 		why = append(why, fmt.Sprintf("nice level %d, scheduling policy %d", in.nice, in.policy))

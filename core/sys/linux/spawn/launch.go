@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"os"
-	"runtime"
 	"strconv"
 	"syscall"
 
@@ -45,13 +44,11 @@ func (l *launch) direct(file string, private bool) (p Process, ok bool) {
 			Dir: "/", Env: l.env, Files: []uintptr{uintptr(fds[0]), uintptr(fds[1]), uintptr(fds[2])}, Sys: attr,
 		})
 	}
-	var pid int
-	var err error
+	thread := l.s.plain
 	if private {
-		pid, err = l.s.keyring.run(l.id, run)
-	} else {
-		pid, err = run()
+		thread = l.s.private
 	}
+	pid, err := thread.run(l.id, run)
 	if err != nil {
 		return Process{}, false
 	}
@@ -73,7 +70,7 @@ func (l *launch) shim() (Process, *unit.SpawnError) {
 	p, err := l.shimWith(plan, status)
 	if err != nil {
 		unix.Close(status[0])
-		return Process{}, spawnError("sysmaster-exec", err)
+		return Process{}, shimError(err)
 	}
 	return p, nil
 }
@@ -133,10 +130,11 @@ func (l *launch) shimOnce(plan *shim.Plan, status [2]int, join bool) (Process, e
 	return finish(pid, pidfd, status[0]), nil
 }
 
-// shimEnv is the shim's own environment: it lives too briefly for a garbage collection, and can
-// be recognised by its mark and invocation id like the program that it becomes.
+// shimEnv is the shim's own environment: it lives too briefly for a garbage collection or a
+// second processor (a tenth of its start-up), and can be recognised by its mark and invocation
+// id like the program that it becomes.
 func (l *launch) shimEnv() []string {
-	env := []string{"GOGC=off"}
+	env := []string{"GOGC=off", "GOMAXPROCS=1"}
 	for _, name := range [...]string{MarkEnv, "INVOCATION_ID"} {
 		if v, ok := execspec.LookupEnv(l.env, name); ok {
 			env = append(env, name+"="+v)
@@ -172,6 +170,20 @@ func spawnError(step string, err error) *unit.SpawnError {
 	return &unit.SpawnError{Status: shim.ExitExec, Step: step, Msg: err.Error()}
 }
 
+// shimError names what kept the shim from starting: not the program's fault, as it was not
+// looked at yet.
+func shimError(err error) *unit.SpawnError {
+	switch {
+	case errors.Is(err, unix.ENODEV):
+		return &unit.SpawnError{Status: shim.ExitCgroup, Step: "ControlGroup", Msg: "was removed"}
+	case errors.Is(err, unix.EBUSY):
+		return &unit.SpawnError{Status: shim.ExitCgroup, Step: "ControlGroup", Msg: "has controllers enabled for its sub-groups, so it can hold no process"}
+	case errors.Is(err, unix.EAGAIN):
+		return &unit.SpawnError{Status: shim.ExitExec, Step: "clone", Msg: "no more processes are allowed: " + err.Error()}
+	}
+	return spawnError("sysmaster-exec", err)
+}
+
 // finish learns the rest about a new process.
 func finish(pid, pidfd, status int) Process {
 	if pidfd < 0 {
@@ -202,42 +214,4 @@ func startTicks(pid int) uint64 {
 		return 0
 	}
 	return n
-}
-
-// keyringThread is a thread whose session keyring is renewed before each spawn, so that the
-// child has one that nobody else has (KeyringMode=private).
-type keyringThread struct{ jobs chan func() }
-
-func newKeyringThread() *keyringThread {
-	t := &keyringThread{jobs: make(chan func())}
-	go func() {
-		// Never unlocked: the thread ends with the goroutine, and its keyring with it.
-		runtime.LockOSThread()
-		for f := range t.jobs {
-			f()
-		}
-	}()
-	return t
-}
-
-func (t *keyringThread) close() { close(t.jobs) }
-
-func (t *keyringThread) run(id *identity, spawn func() (int, error)) (pid int, err error) {
-	done := make(chan struct{})
-	t.jobs <- func() {
-		defer close(done)
-		// A kernel or container without keyrings is no error, nor is a full quota, as in systemd.
-		_, joinErr := unix.KeyctlInt(unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0) // anonymous
-		if joinErr == nil && id.set && id.setUser {
-			_, joinErr = unix.KeyctlInt(unix.KEYCTL_CHOWN, unix.KEY_SPEC_SESSION_KEYRING, int(id.uid), int(id.gid), 0)
-		}
-		switch joinErr {
-		case nil, unix.ENOSYS, unix.EPERM, unix.EACCES, unix.EDQUOT:
-			pid, err = spawn()
-		default:
-			err = joinErr
-		}
-	}
-	<-done
-	return pid, err
 }

@@ -23,31 +23,15 @@ var (
 	coreLimit syscall.Rlimit // NOFILE; the runtime has raised the soft limit
 )
 
-// TestMain makes this process what init makes the core: limits, umask and signals are set
-// before the program starts, so it executes itself once more.
+// TestMain makes this process an awkward core: settled, but with an umask and ignored signals
+// that no service is to inherit.
 func TestMain(m *testing.M) {
-	const stage = "SYSMASTER_SPAWN_TEST_STAGE"
-	if os.Getenv(stage) == "" {
-		syscall.Umask(0o022)
-		limit := syscall.Rlimit{Cur: 1024, Max: 512 << 10}
-		err := syscall.Setrlimit(unix.RLIMIT_NOFILE, &limit)
-		if err != nil { // without CAP_SYS_RESOURCE the hard limit stays
-			var now syscall.Rlimit
-			if err = syscall.Getrlimit(unix.RLIMIT_NOFILE, &now); err == nil {
-				limit.Max = min(limit.Max, now.Max)
-				err = syscall.Setrlimit(unix.RLIMIT_NOFILE, &limit)
-			}
-		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, "cannot set the limit of a core:", err)
-			os.Exit(1)
-		}
-		os.Setenv(stage, "2")
-		fmt.Fprintln(os.Stderr, "cannot execute itself:", syscall.Exec("/proc/self/exe", os.Args, os.Environ()))
+	if err := Settle(nil); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	os.Unsetenv(stage)
-	signal.Ignore(syscall.SIGPIPE)
+	syscall.Umask(0)
+	signal.Ignore(syscall.SIGHUP, syscall.SIGUSR1)
 	if err := syscall.Getrlimit(unix.RLIMIT_NOFILE, &coreLimit); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

@@ -41,7 +41,7 @@ func searchPath(c *execspec.Context) []string {
 
 func (s *Spawner) tty(c *execspec.Context) shim.TTY {
 	t := shim.TTY{
-		Path: c.TTYPath, Reset: c.TTYReset, Hangup: c.TTYVHangup,
+		Path: c.TTYPath, Reset: c.TTYReset, Hangup: c.TTYVHangup, Clear: c.TTYVTDisallocate,
 		Rows: int64(c.TTYRows), Columns: int64(c.TTYColumns),
 	}
 	if t.Path == "" {

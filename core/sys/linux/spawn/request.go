@@ -46,7 +46,7 @@ func (c *Config) setDefaults() {
 		}
 	}
 	if c.Limits == nil {
-		c.Limits = []execspec.Limit{{Resource: execspec.LimitNOFILE, Soft: 1024, Hard: 512 << 10}}
+		c.Limits = defaultLimits()
 	}
 }
 

@@ -497,8 +497,13 @@ func TestStartTicksAndMark(t *testing.T) {
 	unix.Close(pipe[0])
 	require.NotZero(t, p.Start)
 	require.Equal(t, startTicks(p.PID), p.Start)
-	env, err := os.ReadFile("/proc/" + strconv.Itoa(p.PID) + "/environ")
-	require.NoError(t, err)
+	var env []byte
+	for end := time.Now().Add(5 * time.Second); len(env) == 0 && time.Now().Before(end); {
+		// Between the point of no return of execve and its end the file is empty.
+		env, err = os.ReadFile("/proc/" + strconv.Itoa(p.PID) + "/environ")
+		require.NoError(t, err)
+		runtime.Gosched()
+	}
 	require.Contains(t, string(env), "SYSMASTER_SPAWN=test.service/9\x00")
 	unix.Close(pipe[1])
 	finished(t, p)

@@ -21,14 +21,16 @@ type Spawner struct {
 	users     users
 	inherited inherited
 	indirect  []string
-	keyring   *keyringThread
+	plain     *thread
+	private   *thread
 	noClone   atomic.Bool // clone3 into a control group is not permitted here
 }
 
 // New makes a Spawner. It looks once at what children inherit (see Indirect), for which it
 // starts and kills one process; so nobody else may reap children meanwhile. It marks all
 // descriptors of this process from 3 on as close-on-exec: those that it was itself started
-// with are not for its children.
+// with are not for its children. It ignores SIGPIPE, which children inherit, as from systemd;
+// other signals that are ignored by then are discarded instead, which is not inherited.
 func New(cfg Config) (*Spawner, error) {
 	cfg.setDefaults()
 	if !strings.HasPrefix(cfg.ShimPath, "/") {
@@ -40,6 +42,7 @@ func New(cfg Config) (*Spawner, error) {
 	if err := unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC); err != nil && err != unix.ENOSYS && err != unix.EINVAL {
 		return nil, fmt.Errorf("cannot mark descriptors close-on-exec: %w", err) // else: before Linux 5.11
 	}
+	settleSignals()
 	in, err := observe(cfg.ShimPath)
 	if err != nil {
 		return nil, err
@@ -53,7 +56,13 @@ func New(cfg Config) (*Spawner, error) {
 		m.close()
 		return nil, fmt.Errorf("cannot open /dev/null: %w", err)
 	}
-	s := &Spawner{cfg: cfg, null: null, mounts: m, inherited: in, indirect: in.faults(cfg.Limits), keyring: newKeyringThread()}
+	s := &Spawner{cfg: cfg, null: null, mounts: m, inherited: in, indirect: in.faults(cfg.Limits)}
+	if s.plain, err = newThread(false); err == nil {
+		s.private, err = newThread(true)
+	}
+	if err != nil {
+		s.indirect = append(s.indirect, "no thread of its own: "+err.Error())
+	}
 	s.users.passwd = cached[User]{path: cfg.Passwd, parse: ParsePasswd}
 	s.users.group = cached[Group]{path: cfg.Group, parse: ParseGroup}
 	return s, nil
@@ -61,14 +70,17 @@ func New(cfg Config) (*Spawner, error) {
 
 // Close gives up what the Spawner holds; processes stay. No Start may be under way.
 func (s *Spawner) Close() error {
-	s.keyring.close()
+	for _, t := range [...]*thread{s.plain, s.private} {
+		if t != nil {
+			t.close()
+		}
+	}
 	unix.Close(s.null)
 	return s.mounts.close()
 }
 
 // Indirect says why this process cannot spawn directly at all, one reason each; empty if it
-// can. Every spawn then pays for the shim. A core that init starts has no reason; one that is
-// started by hand often has an own umask or NOFILE limit.
+// can. Every spawn then pays for the shim. After Settle there is none.
 func (s *Spawner) Indirect() []string { return s.indirect }
 
 // Start starts one process. An error is a *unit.SpawnError, and there is no process then. A

@@ -1,0 +1,52 @@
+# sysMaster: build, test and try. "make help" lists the targets.
+
+GO      ?= go
+LDFLAGS := -s -w
+BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)"
+
+.PHONY: help build run test race check fuzz vm bench bench-vm size clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## the reference binaries and the sandbox, in bin/
+	$(BUILD) -o bin/sysmaster-init ./examples/sysmaster/init
+	$(BUILD) -o bin/sysmaster-core ./examples/sysmaster/core
+	$(BUILD) -o bin/sysmaster-exec ./examples/sysmaster/exec
+	$(BUILD) -o bin/sctl ./examples/sctl
+	$(BUILD) -o bin/sandbox ./examples/sandbox
+
+run: build ## boot the reference sysMaster as PID 1 in throw-away namespaces
+	bin/sandbox
+
+test: ## all tests that need no virtual machine
+	$(GO) test -timeout 15m ./...
+
+race: ## the tests of what runs concurrently, with the race detector
+	$(GO) test -race -timeout 20m ./core/... ./state/... ./unit/... ./cgroup/... ./init/...
+
+check: ## formatting, go vet and staticcheck
+	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not gofmt'ed:"; echo "$$out"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+
+FUZZTIME ?= 30s
+fuzz: ## every fuzz target for FUZZTIME (30s)
+	@for p in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -n1 dirname | sort -u); do \
+		for f in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$p/*_test.go | sed 's/func //'); do \
+			echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) ./$$p || exit 1; done; done
+
+vm: ## the machine test: a Debian server boots on sysMaster in QEMU (root; needs Debian's qemu-system-x86 and debootstrap)
+	examples/sysmaster/vmtest/vm.sh test
+
+bench: ## the benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+bench-vm: ## boots of systemd 252 and of sysMaster by turns, as ratios (root)
+	examples/sysmaster/vmtest/vm.sh bench
+
+size: build ## sizes of the binaries
+	@ls -l bin | awk 'NR > 1 {printf "%-16s %9d\n", $$9, $$5}'
+
+clean: ## remove bin/
+	rm -rf bin

@@ -129,7 +129,7 @@ func (e *Engine) linkMembers(x *entry) {
 	}
 	for _, r := range [...]unit.Relation{unit.Requires, unit.Requisite, unit.Wants, unit.BindsTo, unit.PartOf, unit.Upholds} {
 		for _, m := range x.edges[r] {
-			if m.to.load == unit.LoadLoaded && !m.to.common.DefaultDependencies {
+			if m.to.load != unit.LoadLoaded || !m.to.common.DefaultDependencies {
 				continue
 			}
 			if hasEdge(x.edges[unit.Before], m.to) { // it is meant the other way round

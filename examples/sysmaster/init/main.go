@@ -10,10 +10,12 @@ import (
 
 	pid1 "github.com/sysmaster-go/sysmaster/init"
 	"github.com/sysmaster-go/sysmaster/init/bootenv"
+	"github.com/sysmaster-go/sysmaster/init/process"
 )
 
 func main() {
 	signals := pid1.AcceptSignals() // before anything else
+	process.Settle()
 	os.Exit(pid1.Run(pid1.Config{
 		Signals:   signals,
 		Core:      pid1.Command{Path: "/usr/lib/sysmaster/sysmaster-core"},

@@ -1,0 +1,153 @@
+// Command sysmaster-core is the reference service manager. sysmaster-init starts it and
+// keeps it alive; it may be killed at any instant.
+//
+// Arguments, each also understood as sysmaster.NAME on the kernel's command line (in a
+// container: among init's arguments):
+//
+//	unit=NAME              what to start, default.target [also systemd.unit=, 1, 3, 5, single, rescue, emergency]
+//	unit-path=DIR:DIR...   where to look for unit files
+//	allow-degraded         start services whose protective settings are not implemented
+//	show-status=BOOL       say on the console what happens
+//	shim=PATH              the exec shim, if it is not in its usual place
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/sysmaster-go/sysmaster/core"
+	"github.com/sysmaster-go/sysmaster/core/control"
+	"github.com/sysmaster-go/sysmaster/core/sys/linux"
+	"github.com/sysmaster-go/sysmaster/core/sys/linux/setup"
+	"github.com/sysmaster-go/sysmaster/core/sys/linux/spawn"
+	"github.com/sysmaster-go/sysmaster/init/process"
+	"github.com/sysmaster-go/sysmaster/state"
+	"github.com/sysmaster-go/sysmaster/state/fdstore"
+	"github.com/sysmaster-go/sysmaster/unit"
+)
+
+// version is set by the linker.
+var version = "devel"
+
+const (
+	stateDir    = "/run/sysmaster/state"
+	privatePath = "/run/systemd/private"
+	controlKey  = "control"
+	shimPath    = "/usr/lib/sysmaster/sysmaster-exec"
+)
+
+func main() {
+	if err := spawn.Settle(nil); err != nil {
+		fmt.Fprintln(os.Stderr, "sysmaster-core:", err, "- every service starts through the shim")
+	}
+	process.SmallPages()
+	// Signals for PID 1 come through init; a signal for the core itself is a mistake, except
+	// SIGTERM and those that ask for a dump.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2)
+	debug.SetGCPercent(gcPercent)
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "sysmaster-core:", err)
+		os.Exit(1)
+	}
+}
+
+// gcPercent: the live heap is a few MB, so that collecting at each 50 % more costs little
+// and keeps what is resident small.
+const gcPercent = 50
+
+func run() error {
+	opt := readOptions()
+	con := newConsole(opt.showStatus)
+	client, err := fdstore.FromEnviron(os.Getenv)
+	if err != nil {
+		return fmt.Errorf("sysmaster-core is started by sysmaster-init: %w", err)
+	}
+	env := prepare(con)
+	groups, groupPath := openCgroups(con)
+	types := unitTypes(opt.allowDegraded)
+	files := newFiles(opt.unitPath, types, con)
+	world, err := linux.New(linux.Config{
+		Init: client, CGroup: groups, CGroupPath: groupPath, ShimPath: opt.shim,
+		Env: env, AllowDegraded: opt.allowDegraded,
+		Load: files.load, Check: files.check, Observe: con.note,
+		Reexec: func() { os.Exit(0) }, // init starts a fresh one, which recovers
+	})
+	if err != nil {
+		return err
+	}
+	store, _, err := state.Open(state.Config{Dir: stateDir})
+	if err != nil {
+		return err
+	}
+	seed, err := randomSeed()
+	if err != nil {
+		return err
+	}
+	m := &manager{post: world.Post}
+	server, err := control.New(control.Config{
+		Manager: m, CGroups: newGroupReader(groups, groupPath), Info: files.info(groupPath),
+		FileState: files.state, Observe: con.control,
+	})
+	if err != nil {
+		return err
+	}
+	engine, err := core.New(core.Config{
+		World: world.Sys(), Store: store, Types: types, Seed: seed,
+		Boot: core.Boot{Unit: opt.unit, Fallbacks: []unit.Name{"rescue.target", "emergency.target"}},
+		Observe: func(ev core.Event) {
+			con.event(ev)
+			server.Publish(ev)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	m.engine = engine
+	listener, err := controlSocket(world)
+	if err != nil {
+		return err
+	}
+	go func() {
+		if err := server.Serve(listener); !errors.Is(err, control.ErrClosed) {
+			con.fail("control", err)
+		}
+	}()
+	return engine.Run(func() bool { return false })
+}
+
+// prepare does what systemd's PID 1 does at boot beside units; all of it may be repeated. The
+// result is the environment that services inherit.
+func prepare(con *console) []string {
+	cmdline, err := os.ReadFile("/proc/cmdline")
+	if err != nil {
+		con.fail("command line", err)
+	}
+	m := &setup.Machine{CommandLine: string(cmdline), Random: rand.Read}
+	for _, r := range setup.Run(m, setup.Actions()) {
+		if r.Outcome != setup.Already {
+			con.say(unit.LevelInfo, r.String(), r.Outcome == setup.Failed)
+		}
+	}
+	locale, err := setup.Locale(m)
+	if err != nil {
+		con.fail("locale", err)
+	}
+	return append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}, locale...)
+}
+
+// manager is the engine as the control server sees it.
+type manager struct {
+	engine *core.Engine
+	post   func(any) error
+}
+
+// View is the newest picture.
+func (m *manager) View() *core.View { return m.engine.View() }
+
+// Submit queues a request.
+func (m *manager) Submit(r *core.Request) error { return m.post(r) }

@@ -1,0 +1,66 @@
+package process
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// settledEnv says that Settle has executed the program again. It stays in the environment for
+// the core, which asks for the same limits.
+const settledEnv = "SYSMASTER_SETTLED"
+
+// Limits of descriptors that services start with, and so what the core must start with: Go
+// gives children the limit that its own process found.
+const (
+	softDescriptors = 1024
+	hardDescriptors = 512 << 10
+)
+
+// Settle executes this program once more, without transparent huge pages and with the limits
+// that the core and its services need; both only count from the start of a program. With the
+// kernel's default ("always") the first byte of Go's heap costs 2 MiB, more than all that
+// PID 1 holds. Call it first thing in main. What cannot be set, or executed, is left as it is.
+func Settle() {
+	if os.Getenv(settledEnv) != "" || len(os.Args) == 0 {
+		return
+	}
+	_ = unix.Prctl(unix.PR_SET_THP_DISABLE, 1, 0, 0, 0)
+	limit := syscall.Rlimit{Cur: softDescriptors, Max: hardDescriptors}
+	_ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)
+	path, err := os.Readlink("/proc/self/exe")
+	if err != nil { // no /proc yet: the kernel started us by the path that it gives as the name
+		path = os.Args[0]
+	}
+	debug := "disablethp=1" // for the heap's growth, in the core too
+	if d := os.Getenv("GODEBUG"); d != "" {
+		debug = d + "," + debug
+	}
+	_ = syscall.Exec(path, os.Args, append(os.Environ(), "GODEBUG="+debug, settledEnv+"=1"))
+}
+
+// SmallPages is for a program that was started with huge pages disabled, by Settle, and whose
+// children may have them: it keeps them out of what is mapped now, its heap, and allows
+// them again. A process without /proc keeps them disabled.
+func SmallPages() {
+	text, err := os.ReadFile("/proc/self/maps") // man proc(5)
+	if err != nil {
+		return
+	}
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
+		if len(fields) != 5 { // a file's, the stack, or the kernel's
+			continue
+		}
+		from, to, ok := strings.Cut(fields[0], "-")
+		start, err1 := strconv.ParseUint(from, 16, 64)
+		end, err2 := strconv.ParseUint(to, 16, 64)
+		if ok && err1 == nil && err2 == nil {
+			_, _, _ = unix.Syscall(unix.SYS_MADVISE, uintptr(start), uintptr(end-start), unix.MADV_NOHUGEPAGE)
+		}
+	}
+	_ = unix.Prctl(unix.PR_SET_THP_DISABLE, 0, 0, 0, 0)
+}

@@ -102,6 +102,9 @@ func run() error {
 		Observe: func(ev core.Event) {
 			con.event(ev)
 			server.Publish(ev)
+			if _, ok := ev.(core.StartupFinished); ok {
+				go debug.FreeOSMemory() // what reading all unit files took
+			}
 		},
 	})
 	if err != nil {

@@ -10,31 +10,26 @@ import (
 // Ordering cycles. Jobs that wait for each other in a ring would wait for ever. In each ring
 // (strongly connected set) the job gives way that only Wants pulled in and that is farthest
 // from the request, ties by name. If every job of the ring is required, an interactive
-// request is refused; otherwise the ring's units are left out and the rest goes on. Each
-// ring is reported once, with the file and line of every edge of one way around it.
+// request is refused; otherwise the ring's units are left out and the rest goes on, those that
+// require them too: a server that boots without one unit is better than one that does not.
+// Each ring is reported once, with the file and line of every edge of one way around it.
+//
+// Jobs that are queued already take part, because the new ones may close a ring with them;
+// they never give way.
 
-// node is Tarjan's book-keeping for one planned job.
-type node struct {
-	index, low int
-	onStack    bool
-	next       int // position in succ
-	succ       []orderEdge
-}
-
-type orderEdge struct {
-	to  *planned // must end before the node's own job
-	pos unit.Pos
-}
+// maxBreaks bounds how often a plan looks for rings again after taking out one job of each.
+// Beyond that, all jobs of a ring that nothing requires give way at once.
+const maxBreaks = 64
 
 // breakCycles removes jobs until the order is free of cycles.
 func (p *plan) breakCycles() error {
-	for {
+	for n := 0; ; n++ {
 		rings := p.rings()
 		if len(rings) == 0 {
 			return nil
 		}
 		for _, ring := range rings {
-			if err := p.breakRing(ring); err != nil {
+			if err := p.breakRing(ring, n >= maxBreaks); err != nil {
 				return err
 			}
 		}
@@ -45,48 +40,64 @@ func (p *plan) breakCycles() error {
 	}
 }
 
-func (p *plan) breakRing(ring []*planned) error {
+func (p *plan) breakRing(ring []*planned, all bool) error {
 	cycle := &CycleError{Path: cyclePath(ring)}
-	var victim *planned
-	for _, j := range ring {
-		if j.x == p.anchor.x || slices.ContainsFunc(j.in, func(d pull) bool { return d.matters && !d.p.dead }) {
-			continue
-		}
-		if victim == nil || j.depth > victim.depth || j.depth == victim.depth && j.x.name < victim.x.name {
-			victim = j
-		}
+	victims := p.dispensable(ring)
+	if len(victims) == 0 {
+		return p.breakRequired(ring, cycle)
 	}
-	if victim != nil {
-		p.notes = append(p.notes, "job "+string(victim.x.name)+"/"+victim.typ.String()+" left out: "+cycle.Error())
-		p.killUnit(victim.x, cycle)
-		return nil
+	if !all {
+		victims = victims[:1]
 	}
-	if p.op.Manual || slices.ContainsFunc(ring, func(j *planned) bool { return j.x == p.anchor.x }) {
-		return cycle
-	}
-	p.notes = append(p.notes, "all units of a cycle are required, all are left out: "+cycle.Error())
-	for _, j := range ring {
-		for _, o := range p.jobs {
-			if o.x == j.x { // those that require it go on: their own start will say what is missing
-				o.dead, o.err = true, cycle
+	for _, j := range victims {
+		p.notes = append(p.notes, "job "+j.what()+" left out: "+cycle.Error())
+		for _, o := range p.of[j.x] {
+			if !o.dead {
+				p.kill(o, cycle)
 			}
 		}
 	}
 	return nil
 }
 
-func (p *plan) killUnit(x *entry, err error) {
-	for _, j := range p.jobs {
-		if j.x == x && !j.dead {
-			p.kill(j, err)
+// dispensable lists the jobs of a ring that nothing requires, the one that gives way first.
+func (p *plan) dispensable(ring []*planned) []*planned {
+	var list []*planned
+	for _, j := range ring {
+		if j.old || j.x == p.anchor.x || slices.ContainsFunc(j.in, func(d pull) bool { return d.matters && !d.p.dead }) {
+			continue
 		}
+		list = append(list, j)
 	}
+	slices.SortFunc(list, func(a, b *planned) int {
+		return cmp.Or(cmp.Compare(b.depth, a.depth), cmp.Compare(a.x.name, b.x.name))
+	})
+	return list
 }
 
-// afterRemoval brings the merged list in step with the jobs that are left.
+// breakRequired deals with a ring whose jobs are all required.
+func (p *plan) breakRequired(ring []*planned, cycle *CycleError) error {
+	if p.op.Manual || slices.ContainsFunc(ring, func(j *planned) bool { return j.x == p.anchor.x }) {
+		return cycle
+	}
+	p.notes = append(p.notes, "all units of a cycle are required, all are left out: "+cycle.Error())
+	for _, j := range ring {
+		for _, o := range p.of[j.x] {
+			o.dead, o.err = true, cycle
+		}
+	}
+	return nil
+}
+
+// afterRemoval brings the merged list in step with the jobs that are left. What only a
+// removed job asked for goes with it, and that is told.
 func (p *plan) afterRemoval() {
+	was := make(map[*planned]bool, len(p.jobs))
+	for _, j := range p.jobs {
+		was[j] = !j.dead
+	}
 	p.prune()
-	left := make(map[*entry]bool)
+	left := make(map[*entry]bool, len(p.jobs))
 	for _, j := range p.jobs {
 		left[j.x] = true
 	}
@@ -94,114 +105,78 @@ func (p *plan) afterRemoval() {
 		if left[j.x] {
 			return false
 		}
+		if slices.ContainsFunc(p.of[j.x], func(o *planned) bool { return was[o] }) {
+			p.notes = append(p.notes, "job "+j.what()+" left out: only what was left out asked for it")
+		}
 		delete(p.merged, j.x)
 		return true
 	})
 }
 
-// predecessors lists what must end before j: jobs of the plan by the rule of waitsFor.
-func (p *plan) predecessors(j *planned) []orderEdge {
-	var out []orderEdge
-	a := &job{typ: j.typ}
-	for _, d := range j.x.edges[unit.After] {
-		if o := p.merged[d.to]; o != nil && waitsFor(a, &job{typ: o.typ}, true) {
-			out = append(out, orderEdge{o, d.pos})
-		}
+// installed is the job type that x will have if j is installed over its present job; waits is
+// false if that job runs already and goes on.
+func installed(j *planned) (t unit.JobType, waits bool) {
+	o := j.x.job
+	if o == nil {
+		return j.typ, true
 	}
-	for _, d := range j.x.edges[unit.Before] {
-		if o := p.merged[d.to]; o != nil && waitsFor(a, &job{typ: o.typ}, false) {
-			out = append(out, orderEdge{o, d.pos})
+	if j.old {
+		return o.typ, !o.running
+	}
+	if t = mergeTypes(o.typ, j.typ); t == 0 {
+		return j.typ, true
+	}
+	t = collapse(t, j.x)
+	return t, !o.running || t != o.typ || j.typ == unit.JobReload
+}
+
+// jobOf finds the job that x will have: of this plan, or one that is queued and stays.
+func (p *plan) jobOf(x *entry) *planned {
+	if j := p.merged[x]; j != nil {
+		return j
+	}
+	if x.job == nil || p.cancels(x) {
+		return nil
+	}
+	j := p.queued[x]
+	if j == nil {
+		j = &planned{x: x, typ: x.job.typ, old: true, node: node{index: -1}}
+		if p.queued == nil {
+			p.queued = make(map[*entry]*planned)
+		}
+		p.queued[x] = j
+	}
+	return j
+}
+
+// ignoresOrder reports whether j's job waits for nobody and holds nobody up.
+func (p *plan) ignoresOrder(j *planned) bool {
+	if o := j.x.job; o != nil && (j.old || mergeTypes(o.typ, j.typ) != 0) {
+		return o.ignoreOrder
+	}
+	return p.op.Mode == unit.ModeIgnoreDependencies
+}
+
+// predecessors lists what must end before j, by the rule of waitsFor.
+func (p *plan) predecessors(j *planned) []orderEdge {
+	t, waits := installed(j)
+	if !waits || p.ignoresOrder(j) {
+		return nil
+	}
+	var out []orderEdge
+	for _, side := range [...]struct {
+		rel   unit.Relation
+		after bool
+	}{{unit.After, true}, {unit.Before, false}} {
+		for _, d := range j.x.edges[side.rel] {
+			o := p.jobOf(d.to)
+			if o == nil {
+				continue
+			}
+			if ot, _ := installed(o); goesFirst(t, ot, side.after) && !p.ignoresOrder(o) {
+				out = append(out, orderEdge{o, d.pos})
+			}
 		}
 	}
 	return out
-}
-
-// rings finds the strongly connected sets of more than one job (Tarjan, iterative).
-func (p *plan) rings() [][]*planned {
-	for _, j := range p.order {
-		j.node = node{index: -1}
-	}
-	var rings [][]*planned
-	var stack, call []*planned
-	index := 0
-	for _, root := range p.order {
-		if root.node.index >= 0 {
-			continue
-		}
-		call = append(call[:0], root)
-		for len(call) > 0 {
-			j := call[len(call)-1]
-			n := &j.node
-			if n.index < 0 {
-				n.index, n.low = index, index
-				index++
-				n.onStack = true
-				stack = append(stack, j)
-				n.succ = p.predecessors(j)
-			}
-			if n.next < len(n.succ) {
-				k := n.succ[n.next].to
-				n.next++
-				if k.node.index < 0 {
-					call = append(call, k)
-				} else if k.node.onStack {
-					n.low = min(n.low, k.node.index)
-				}
-				continue
-			}
-			call = call[:len(call)-1]
-			if len(call) > 0 {
-				up := &call[len(call)-1].node
-				up.low = min(up.low, n.low)
-			}
-			if n.low != n.index {
-				continue
-			}
-			at := slices.Index(stack, j)
-			if len(stack)-at > 1 {
-				ring := slices.Clone(stack[at:])
-				slices.SortFunc(ring, func(a, b *planned) int { return cmp.Compare(a.x.name, b.x.name) })
-				rings = append(rings, ring)
-			}
-			for _, k := range stack[at:] {
-				k.node.onStack = false
-			}
-			stack = stack[:at]
-		}
-	}
-	return rings
-}
-
-// cyclePath walks once around a ring, from its first unit by name, breadth first, so that
-// the way is a shortest one.
-func cyclePath(ring []*planned) []Edge {
-	in := make(map[*planned]bool, len(ring))
-	for _, j := range ring {
-		in[j] = true
-	}
-	start := ring[0]
-	came := map[*planned]*planned{}
-	by := map[*planned]unit.Pos{}
-	queue := []*planned{start}
-	for len(queue) > 0 {
-		j := queue[0]
-		queue = queue[1:]
-		for _, s := range j.node.succ {
-			if !in[s.to] {
-				continue
-			}
-			if s.to == start {
-				path := []Edge{{start.x.name, j.x.name, s.pos}}
-				for k := j; k != start; k = came[k] {
-					path = append(path, Edge{k.x.name, came[k].x.name, by[k]})
-				}
-				return path
-			}
-			if came[s.to] == nil {
-				came[s.to], by[s.to] = j, s.pos
-				queue = append(queue, s.to)
-			}
-		}
-	}
-	return nil
 }

@@ -116,6 +116,7 @@ type Engine struct {
 	bootPending bool        // the boot request waits for files
 	bootRetry   bool        // ... failed, and the next fallback is due
 	bootRest    []unit.Name // fallbacks
+	crowded     bool        // MaxUnits was reached, and that was said
 	commonKeys  *unit.KeySet
 
 	run       []*entry
@@ -142,8 +143,8 @@ type Engine struct {
 	procScratch []ProcView
 	collectProc func(role string, p unit.Proc) // appends to procScratch
 
-	generation uint64 // of the graph
-	lazy       *lazyGraph
+	generation uint64                     // of the graph
+	graph      *atomic.Pointer[lazyGraph] // shared with all views
 	pub        published
 	view       atomic.Pointer[View]
 }
@@ -163,6 +164,7 @@ func New(cfg Config) (*Engine, error) {
 		procs:      make(map[int]*entry),
 		cgs:        make(map[string]*entry),
 		manAsked:   make(map[uint64]*loading),
+		graph:      new(atomic.Pointer[lazyGraph]),
 		commonKeys: unit.NewKeySet(unit.CommonKeys(), unit.ServiceCompatKeys()),
 	}
 	e.collectProc = func(role string, p unit.Proc) { e.procScratch = append(e.procScratch, ProcView{role, p}) }
@@ -224,7 +226,7 @@ func (e *Engine) Step() (more bool, err error) {
 		return false, ErrCrashed
 	}
 	e.turn++
-	more = len(e.inputs) == maxInputs || len(e.later) > 0 || e.bootRetry
+	more = len(e.inputs) == maxInputs || len(e.later)+len(e.follow)+len(e.run) > 0 || e.bootRetry
 	e.cfg.World.Pulse.Turned(e.turn, more || len(e.jobs) > 0)
 	return more, nil
 }
@@ -262,6 +264,7 @@ func (e *Engine) propagate() {
 		e.drain()
 	}
 	e.askForFiles()
+	e.maybeStarted()
 }
 
 // drain works off the queues.

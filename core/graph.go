@@ -72,10 +72,14 @@ func (e *Engine) intern(n unit.Name) *entry {
 	return x
 }
 
+// orphaned units have no machine, but perhaps processes: their code failed, or their stored
+// state could not be read.
+func (x *entry) orphaned() bool { return x.u == nil && x.state.Active == unit.Failed }
+
 // link adds the edges that x's own specification asks for, in both directions. Edges that
 // both units ask for stand twice, which costs a second look and nothing else.
 func (e *Engine) link(x *entry) {
-	if x.spec == nil {
+	if x.spec == nil || x.gone {
 		return
 	}
 	for _, d := range x.spec.Deps {
@@ -89,18 +93,27 @@ func (e *Engine) link(x *entry) {
 			e.addDep(x, d)
 		}
 	}
-	x.cgroup = e.cgroupOf(x)
+	if x.cgroup == "" || x.state.Active.IsDown() { // else its processes are where they were started
+		x.cgroup = e.cgroupOf(x)
+	}
 }
 
 func (e *Engine) addDep(x *entry, d unit.Dep) {
 	if d.Unit == "" { // RequiresMountsFor: there are no mount units yet that could satisfy it
 		return
 	}
+	if e.names[d.Unit] == nil && len(e.list) >= MaxUnits {
+		if !e.crowded {
+			e.crowded = true
+			e.say(unit.LevelErr, x.name, "too many units: dependencies on further ones are ignored")
+		}
+		return
+	}
 	y := e.intern(d.Unit)
 	if y == x {
 		return
 	}
-	if hasEdge(x.edges[d.Rel], y) {
+	if x.hasEdge(d.Rel, y) {
 		return
 	}
 	x.edges[d.Rel] = append(x.edges[d.Rel], edge{y, d.Pos, d.Origin})
@@ -108,14 +121,15 @@ func (e *Engine) addDep(x *entry, d unit.Dep) {
 	y.edges[inv] = append(y.edges[inv], edge{x, d.Pos, d.Origin})
 }
 
-// hasEdge looks only at the short end: a unit's own list. Lists of targets that everything
-// points to grow at their inverse, which is never searched.
-func hasEdge(list []edge, to *entry) bool {
-	if len(list) > 256 {
-		return false
+// hasEdge looks for the edge to y. Every edge stands at both ends, so the shorter list
+// will do: a target that everything points to is never searched.
+func (x *entry) hasEdge(r unit.Relation, y *entry) bool {
+	list, other := x.edges[r], y
+	if inv := y.edges[r.Inverse()]; len(inv) < len(list) {
+		list, other = inv, x
 	}
 	for i := range list {
-		if list[i].to == to {
+		if list[i].to == other {
 			return true
 		}
 	}
@@ -132,7 +146,7 @@ func (e *Engine) linkMembers(x *entry) {
 			if m.to.load != unit.LoadLoaded || !m.to.common.DefaultDependencies {
 				continue
 			}
-			if hasEdge(x.edges[unit.Before], m.to) { // it is meant the other way round
+			if x.hasEdge(unit.Before, m.to) { // it is meant the other way round
 				continue
 			}
 			e.addDep(x, unit.Dep{Rel: unit.After, Unit: m.to.name, Origin: unit.OriginDefault, Pos: m.pos})

@@ -19,6 +19,7 @@ type job struct {
 	ignoreOrder  bool
 	began        time.Duration // monotonic, when it was queued
 	deadline     time.Duration // 0: none; the time it must have ended
+	waitsOn      *entry        // a hint: the unit whose job was last seen in the way
 }
 
 func (j *job) view() JobView {
@@ -32,24 +33,34 @@ func stopsFirst(t unit.JobType) bool { return t == unit.JobStop || t == unit.Job
 // (after=true: j's unit is After o's) or before j's. A stop always goes first; of two
 // that start, the earlier unit goes first; of two that stop, the later one.
 func waitsFor(j, o *job, after bool) bool {
-	if j.ignoreOrder || o.ignoreOrder {
-		return false
-	}
-	if after {
-		return !stopsFirst(j.typ)
-	}
-	return stopsFirst(o.typ)
+	return !j.ignoreOrder && !o.ignoreOrder && goesFirst(j.typ, o.typ, after)
 }
 
-// blocked reports whether an ordered job is still in the way of j.
+// goesFirst is waitsFor for the types alone: a job of type o goes before one of type t.
+func goesFirst(t, o unit.JobType, after bool) bool {
+	if after {
+		return !stopsFirst(t)
+	}
+	return stopsFirst(o)
+}
+
+// blocked reports whether an ordered job is still in the way of j. It first asks the one
+// that was in the way last, so that a target is not searched for each of its members.
 func blocked(j *job) bool {
+	if y := j.waitsOn; y != nil && y.job != nil && y != j.x && (j.x.hasEdge(unit.After, y) && waitsFor(j, y.job, true) ||
+		j.x.hasEdge(unit.Before, y) && waitsFor(j, y.job, false)) {
+		return true
+	}
+	j.waitsOn = nil
 	for _, n := range j.x.edges[unit.After] {
 		if n.to.job != nil && waitsFor(j, n.to.job, true) {
+			j.waitsOn = n.to
 			return true
 		}
 	}
 	for _, n := range j.x.edges[unit.Before] {
 		if n.to.job != nil && waitsFor(j, n.to.job, false) {
+			j.waitsOn = n.to
 			return true
 		}
 	}
@@ -103,7 +114,7 @@ func (e *Engine) runStart(j *job) {
 // does not start while that one is down.
 func (e *Engine) boundPeersUp(x *entry) bool {
 	for _, b := range x.edges[unit.BindsTo] {
-		if hasEdge(x.edges[unit.After], b.to) && !b.to.state.Active.IsUp() {
+		if x.hasEdge(unit.After, b.to) && !b.to.state.Active.IsUp() {
 			return false
 		}
 	}
@@ -227,40 +238,51 @@ func (e *Engine) settle(x *entry) {
 	}
 }
 
-// finish ends a job. It is the only place that removes one. What follows from it - the
-// jobs of dependants, those that waited - is queued, never called.
+// finish ends a job. What follows from it - the jobs of dependants, those that waited - is
+// queued, never called.
 func (e *Engine) finish(j *job, result unit.JobResult) {
 	x := j.x
 	if x.job != j {
 		return
 	}
-	e.touch(x)
 	if j.typ == unit.JobRestart && result == unit.JobDone {
+		e.touch(x)
 		j.typ, j.running, j.deadline = unit.JobStart, false, 0
 		e.armJob(j, x.common.JobTimeout)
 		e.queueRun(x)
 		e.queueNeighbours(x)
 		return
 	}
+	e.remove(j, result)
+	if result != unit.JobDone && result != unit.JobCanceled {
+		e.say(unit.LevelWarning, x.name, j.typ.String()+" job ended: "+result.String())
+	}
+	starts := j.typ == unit.JobStart || j.typ == unit.JobVerifyActive
+	if result != unit.JobDone {
+		e.failDependants(x, j.typ)
+		e.tellTriggers(x)
+		e.checkNeeded(x)
+	} else if j.typ == unit.JobStart && !x.state.Active.IsUp() {
+		// A oneshot that is over, or a condition not met: nothing to be active for Requisite=.
+		e.failJobs(x, unit.RequisiteOf)
+	}
+	if starts && (result == unit.JobTimeout || result == unit.JobDependency) {
+		e.triggerAll(x, unit.OnFailure, x.common.OnFailureJobMode)
+	}
+}
+
+// remove takes a job away. It is the only place that does. A job that is replaced by another
+// one ends here, and its dependants live on.
+func (e *Engine) remove(j *job, result unit.JobResult) {
+	x := j.x
+	e.touch(x)
 	x.job = nil
 	delete(e.jobs, j.id)
 	e.pub.jobs = true
 	v := j.view()
 	v.Result = result
 	e.publish(JobRemoved{v})
-	if result != unit.JobDone && result != unit.JobCanceled {
-		e.say(unit.LevelWarning, x.name, j.typ.String()+" job ended: "+result.String())
-	}
-	if result != unit.JobDone {
-		e.failDependants(x, j.typ)
-	}
-	if result == unit.JobTimeout || result == unit.JobDependency {
-		if j.typ == unit.JobStart || j.typ == unit.JobVerifyActive {
-			e.triggerAll(x, unit.OnFailure, x.common.OnFailureJobMode)
-		}
-	}
 	e.queueNeighbours(x)
-	e.maybeStarted()
 }
 
 // failDependants ends the jobs that needed this one.
@@ -273,10 +295,15 @@ func (e *Engine) failDependants(x *entry, t unit.JobType) {
 		rels = []unit.Relation{unit.ConflictedBy}
 	}
 	for _, r := range rels {
-		for _, d := range x.edges[r] {
-			if j := d.to.job; j != nil && (j.typ == unit.JobStart || j.typ == unit.JobVerifyActive) {
-				e.followUp(finishLater{d.to.name, j.id, unit.JobDependency})
-			}
+		e.failJobs(x, r)
+	}
+}
+
+// failJobs ends the start jobs of x's neighbours of relation r.
+func (e *Engine) failJobs(x *entry, r unit.Relation) {
+	for _, d := range x.edges[r] {
+		if j := d.to.job; j != nil && (j.typ == unit.JobStart || j.typ == unit.JobVerifyActive) {
+			e.followUp(finishLater{d.to.name, j.id, unit.JobDependency})
 		}
 	}
 }

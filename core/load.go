@@ -130,15 +130,14 @@ func (e *Engine) merge(x, y *entry) {
 		}
 	}
 	for r := range x.edges {
-		inv := unit.Relation(r).Inverse()
+		rel := unit.Relation(r)
+		inv := rel.Inverse()
 		for _, d := range x.edges[r] {
-			for i := range d.to.edges[inv] {
-				if d.to.edges[inv][i].to == x {
-					d.to.edges[inv][i].to = y
-				}
-			}
-			if d.to != y && !hasEdge(y.edges[r], d.to) {
+			z := d.to
+			z.edges[inv] = slices.DeleteFunc(z.edges[inv], func(b edge) bool { return b.to == x })
+			if z != y && z != x && !y.hasEdge(rel, z) {
 				y.edges[r] = append(y.edges[r], d)
+				z.edges[inv] = append(z.edges[inv], edge{y, d.pos, d.origin})
 			}
 		}
 		x.edges[r] = nil

@@ -147,14 +147,23 @@ func (e *Engine) stateMayHaveChanged(x *entry) {
 		e.retroactive(x, old.Active, now.Active)
 	}
 	e.consequences(x, old, now)
-	for _, r := range [...]unit.Relation{unit.Triggers, unit.TriggeredBy, unit.BindsTo} {
-		for _, p := range x.edges[r] {
-			if p.to.u != nil {
-				e.followUp(peerLater{p.to, x.name, r.Inverse(), old, now})
-			}
+	for _, r := range [...]unit.Relation{unit.Triggers, unit.TriggeredBy, unit.BoundBy} {
+		e.tellPeers(x, r, old, now)
+	}
+}
+
+// tellPeers queues the news of x's change for its neighbours of relation r.
+func (e *Engine) tellPeers(x *entry, r unit.Relation, old, now unit.State) {
+	for _, p := range x.edges[r] {
+		if p.to.u != nil {
+			e.followUp(peerLater{p.to, x.name, r.Inverse(), old, now})
 		}
 	}
 }
+
+// tellTriggers lets a unit that triggers x look again when a job of x ended badly, which
+// need not have changed x's state: a socket must not wait for ever for its service.
+func (e *Engine) tellTriggers(x *entry) { e.tellPeers(x, unit.TriggeredBy, x.state, x.state) }
 
 // setState is the only place that sets a unit's state.
 func (e *Engine) setState(x *entry, s unit.State) {
@@ -210,7 +219,7 @@ func (e *Engine) retroactive(x *entry, old, now unit.ActiveState) {
 				mode = unit.ModeFail
 			}
 			for _, d := range x.edges[r] {
-				if d.to.state.Active.IsDown() && !hasEdge(x.edges[unit.After], d.to) {
+				if d.to.state.Active.IsDown() && !x.hasEdge(unit.After, d.to) {
 					e.nextTurn(jobLater{d.to.name, unit.JobStart, mode, "needed by " + string(x.name)})
 				}
 			}

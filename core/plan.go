@@ -1,9 +1,6 @@
 package core
 
 import (
-	"cmp"
-	"slices"
-
 	"github.com/sysmaster-go/sysmaster/unit"
 )
 
@@ -15,10 +12,12 @@ type plan struct {
 	anchor *planned
 	jobs   []*planned // in the order in which they were pulled in
 	byKey  map[planKey]*planned
+	of     map[*entry][]*planned // the jobs of one unit
 	todo   []*planned
 	notes  []string // what was left out, for the administrator
 	merged map[*entry]*planned
-	order  []*planned // merged jobs, in order
+	order  []*planned          // merged jobs, in order
+	queued map[*entry]*planned // jobs of earlier transactions that are in the way
 }
 
 type planKey struct {
@@ -34,7 +33,8 @@ type planned struct {
 	err     error
 	matters bool // the request fails without it
 	reached bool
-	depth   int // edges from the request
+	depth   int  // edges from the request
+	old     bool // not of this plan: a job that is queued already
 	node    node
 }
 
@@ -46,7 +46,7 @@ type pull struct {
 
 // build collects, prunes, merges and orders. On success p.order is what to install.
 func (e *Engine) plan(x *entry, op OpJob) (*plan, error) {
-	p := &plan{e: e, op: op, byKey: make(map[planKey]*planned)}
+	p := &plan{e: e, op: op, byKey: make(map[planKey]*planned), of: make(map[*entry][]*planned)}
 	if err := p.admit(x); err != nil {
 		return nil, err
 	}
@@ -68,15 +68,15 @@ func (e *Engine) plan(x *entry, op OpJob) (*plan, error) {
 		p.expandAll()
 	}
 	p.prune()
+	if op.Mode == unit.ModeFail {
+		p.minimise()
+	}
 	if err := p.merge(); err != nil {
 		return nil, err
 	}
+	p.dropRedundant() // before cycles: what is up already waits for nothing
 	if err := p.breakCycles(); err != nil {
 		return nil, err
-	}
-	p.dropRedundant()
-	if op.Mode == unit.ModeFail {
-		p.minimise()
 	}
 	return p, p.destructive()
 }
@@ -139,28 +139,28 @@ func canReload(x *entry) bool {
 
 // collapse turns a conditional job type into what it means in the unit's present state; 0 for nothing.
 func collapse(t unit.JobType, x *entry) unit.JobType {
-	up := !x.state.Active.IsDown() && x.state.Active != unit.Deactivating || x.job != nil && x.job.typ != unit.JobStop
+	a := x.state.Active
 	switch t {
 	case unit.JobReloadOrStart:
-		if up && x.state.Active != unit.Activating {
-			if canReload(x) {
-				return unit.JobReload
-			}
-			return unit.JobRestart
-		}
-		return unit.JobStart
-	case unit.JobTryRestart:
-		if up {
-			return unit.JobRestart
-		}
-		return 0
-	case unit.JobTryReload:
-		if x.state.Active.IsUp() && canReload(x) {
+		switch {
+		case a.IsDown() || a == unit.Deactivating:
+			return unit.JobStart
+		case canReload(x):
 			return unit.JobReload
 		}
-		return 0
+		return unit.JobRestart
+	case unit.JobTryRestart:
+		if a.IsDown() { // one that is being stopped is started again
+			return 0
+		}
+		return unit.JobRestart
+	case unit.JobTryReload:
+		if a.IsDown() || a == unit.Deactivating || !canReload(x) {
+			return 0
+		}
+		return unit.JobReload
 	case unit.JobRestart:
-		if x.state.Active.IsDown() {
+		if a.IsDown() {
 			return unit.JobStart
 		}
 	}
@@ -184,6 +184,7 @@ func (p *plan) add(x *entry, t unit.JobType) (*planned, error) {
 	j := &planned{x: x, typ: t}
 	p.byKey[k] = j
 	p.jobs = append(p.jobs, j)
+	p.of[x] = append(p.of[x], j)
 	p.todo = append(p.todo, j)
 	return j, nil
 }
@@ -211,13 +212,14 @@ func (p *plan) expand(j *planned) {
 		p.pull(j, unit.Wants, unit.JobStart, false, false)
 		p.pull(j, unit.Upholds, unit.JobStart, false, false)
 		p.pull(j, unit.Conflicts, unit.JobStop, true, true)
-		p.pull(j, unit.ConflictedBy, unit.JobStop, false, true)
+		p.pull(j, unit.ConflictedBy, unit.JobStop, false, false)
 	case unit.JobStop, unit.JobRestart:
 		t := unit.JobStop
 		if j.typ == unit.JobRestart {
 			t = unit.JobTryRestart
 		}
 		p.pull(j, unit.RequiredBy, t, true, false)
+		p.pull(j, unit.RequisiteOf, t, true, false)
 		p.pull(j, unit.BoundBy, t, true, false)
 		p.pull(j, unit.ConsistsOf, t, true, false)
 		if j.typ == unit.JobStop {
@@ -237,7 +239,7 @@ func (p *plan) pull(j *planned, r unit.Relation, t unit.JobType, matters, confli
 		if (tt == unit.JobStop || tt == unit.JobRestart) && perpetual(d.to) {
 			continue
 		}
-		if tt == 0 || tt == unit.JobStop && d.to.state.Active.IsDown() && d.to.job == nil && !p.starts(d.to) {
+		if tt == 0 {
 			continue
 		}
 		k, err := p.add(d.to, tt)
@@ -254,14 +256,13 @@ func (p *plan) pull(j *planned, r unit.Relation, t unit.JobType, matters, confli
 	}
 }
 
-// starts reports whether the plan starts x; a stop of what is down matters only then.
-func (p *plan) starts(x *entry) bool { return p.byKey[planKey{x, unit.JobStart}] != nil }
-
 // quiet: a wanted unit that does not exist or is masked is no news.
 func quiet(err error) bool {
 	r, ok := err.(*RequestError)
 	return ok && (r.Err == ErrNoSuchUnit || r.Err == ErrMasked || r.Detail == "unsupported type")
 }
+
+func (j *planned) what() string { return string(j.x.name) + "/" + j.typ.String() }
 
 // kill takes j out of the plan, and with it all that cannot do without it.
 func (p *plan) kill(j *planned, err error) {
@@ -275,7 +276,7 @@ func (p *plan) kill(j *planned, err error) {
 				up.p.dead, up.p.err = true, err
 				stack = append(stack, up.p)
 			} else if !up.matters && !up.p.dead {
-				p.notes = append(p.notes, string(up.p.x.name)+" goes on without "+string(k.x.name)+": "+err.Error())
+				p.notes = append(p.notes, string(up.p.x.name)+" goes on without "+k.what()+": "+err.Error())
 			}
 		}
 	}
@@ -289,8 +290,8 @@ func (p *plan) isolate() {
 			keep[j.x] = true
 		}
 	}
-	for _, x := range p.e.list {
-		if keep[x] || x.gone || x.u == nil || x.common.IgnoreOnIsolate || perpetual(x) || x.state.Active.IsDown() && x.job == nil || p.triggeredByKept(x, keep) {
+	for _, x := range p.e.byName() {
+		if keep[x] || x.u == nil || x.common.IgnoreOnIsolate || perpetual(x) || x.state.Active.IsDown() && x.job == nil || p.triggeredByKept(x, keep) {
 			continue
 		}
 		j, err := p.add(x, unit.JobStop)
@@ -308,258 +309,6 @@ func (p *plan) triggeredByKept(x *entry, keep map[*entry]bool) bool {
 		}
 	}
 	return false
-}
-
-// prune drops what is no longer reached from the anchor, and finds what matters to it.
-func (p *plan) prune() {
-	for _, j := range p.jobs {
-		j.reached, j.matters, j.depth = false, false, 0
-	}
-	p.flood(false)
-	p.flood(true)
-	p.jobs = slices.DeleteFunc(p.jobs, func(j *planned) bool {
-		if j.reached {
-			return false
-		}
-		j.dead = true
-		return true
-	})
-}
-
-func (p *plan) flood(matters bool) {
-	if p.anchor.dead {
-		return
-	}
-	queue := []*planned{p.anchor}
-	p.anchor.reached = true
-	if matters {
-		p.anchor.matters = true
-	}
-	for len(queue) > 0 {
-		j := queue[0]
-		queue = queue[1:]
-		for _, d := range j.out {
-			switch {
-			case d.p.dead:
-			case matters && d.matters && !d.p.matters:
-				d.p.matters = true
-				queue = append(queue, d.p)
-			case !matters && !d.p.reached:
-				d.p.reached = true
-				d.p.depth = j.depth + 1
-				queue = append(queue, d.p)
-			}
-		}
-	}
-}
-
-// merge leaves one job per unit.
-func (p *plan) merge() error {
-	for {
-		p.merged = make(map[*entry]*planned)
-		p.order = p.order[:0]
-		again := false
-		for _, j := range p.jobs {
-			k := p.merged[j.x]
-			if k == nil {
-				c := *j
-				p.merged[j.x] = &c
-				p.order = append(p.order, &c)
-				continue
-			}
-			if t := mergeTypes(k.typ, j.typ); t != 0 {
-				k.typ = collapse(t, k.x)
-				k.matters = k.matters || j.matters
-				k.in = append(slices.Clip(k.in), j.in...)
-				k.out = append(slices.Clip(k.out), j.out...)
-				k.depth = min(k.depth, j.depth)
-				continue
-			}
-			if err := p.giveWay(p.byKey[planKey{k.x, unit.JobStop}], j); err != nil {
-				return err
-			}
-			again = true
-			break
-		}
-		if !again {
-			return nil
-		}
-		if p.anchor.dead {
-			return p.anchor.err
-		}
-		p.prune()
-	}
-}
-
-// giveWay decides between a stop and another job of one unit: what the request needs stays; if
-// it needs neither, a stop goes, except one that a Conflicts= asked for.
-func (p *plan) giveWay(stop, j *planned) error {
-	other := j
-	if stop == nil || stop == j || stop.dead { // j is the stop, so the other one came first
-		stop = j
-		for _, t := range [...]unit.JobType{unit.JobStart, unit.JobVerifyActive, unit.JobReload, unit.JobRestart} {
-			if o := p.byKey[planKey{j.x, t}]; o != nil && !o.dead {
-				other = o
-				break
-			}
-		}
-	}
-	err := &RequestError{j.x.name, ErrConflict, "both " + stop.typ.String() + " and " + other.typ.String() + " are asked for"}
-	switch {
-	case stop.matters && other.matters:
-		return err
-	case stop.matters:
-		p.kill(other, err)
-	case other.matters:
-		p.kill(stop, err)
-	case slices.ContainsFunc(stop.in, func(d pull) bool { return d.conflicts && !d.p.dead }):
-		p.kill(other, err)
-	default:
-		p.kill(stop, err)
-	}
-	return nil
-}
-
-// mergeTypes is the one job that does for two; 0 if there is none.
-func mergeTypes(a, b unit.JobType) unit.JobType {
-	if a == b {
-		return a
-	}
-	if a > b {
-		a, b = b, a
-	}
-	switch {
-	case a == unit.JobStop || b == unit.JobStop:
-		return 0
-	case a == unit.JobStart && b == unit.JobVerifyActive:
-		return unit.JobStart
-	case b == unit.JobRestart:
-		return unit.JobRestart
-	case a == unit.JobStart && b == unit.JobReload:
-		return unit.JobReloadOrStart
-	case a == unit.JobVerifyActive && b == unit.JobReload:
-		return unit.JobReload
-	}
-	return 0
-}
-
-// redundant reports whether the unit's state already is what the job wants.
-func redundant(j *planned) bool {
-	a := j.x.state.Active
-	switch j.typ {
-	case unit.JobStart, unit.JobVerifyActive:
-		return a.IsUp()
-	case unit.JobStop:
-		return a.IsDown() && j.x.u != nil
-	case unit.JobReload:
-		return a == unit.Reloading
-	}
-	return false
-}
-
-func (p *plan) dropRedundant() {
-	p.order = slices.DeleteFunc(p.order, func(j *planned) bool {
-		if j.x == p.anchor.x || !redundant(j) {
-			return false
-		}
-		return j.x.job == nil || mergeTypes(j.x.job.typ, j.typ) != 0
-	})
-}
-
-// minimise leaves out, for --job-mode=fail, what the request does not need and would disturb.
-func (p *plan) minimise() {
-	p.order = slices.DeleteFunc(p.order, func(j *planned) bool {
-		if j.matters {
-			return false
-		}
-		stops := j.typ == unit.JobStop && !j.x.state.Active.IsDown()
-		changes := j.x.job != nil && mergeTypes(j.x.job.typ, j.typ) == 0
-		return stops || changes
-	})
-}
-
-// destructive checks the plan against the jobs that are queued.
-func (p *plan) destructive() error {
-	for _, j := range p.order {
-		o := j.x.job
-		if o == nil || mergeTypes(o.typ, j.typ) != 0 {
-			continue
-		}
-		if o.irreversible {
-			return &RequestError{j.x.name, ErrIrreversible, "a " + o.typ.String() + " job is queued that must not be replaced"}
-		}
-		if p.op.Mode == unit.ModeFail {
-			return &RequestError{j.x.name, ErrDestructive, "a " + o.typ.String() + " job is queued"}
-		}
-	}
-	return nil
-}
-
-// install makes the plan's jobs the engine's. It cannot fail.
-func (e *Engine) install(p *plan) JobID {
-	for _, n := range p.notes {
-		e.say(unit.LevelInfo, "", n)
-	}
-	if p.anchor == nil {
-		return 0
-	}
-	if p.op.Mode == unit.ModeFlush {
-		e.flush(p)
-	}
-	for _, j := range p.order {
-		e.installJob(j, p.op)
-	}
-	for _, j := range p.order {
-		e.queueRun(j.x)
-	}
-	if j := p.anchor.x.job; j != nil {
-		return j.id
-	}
-	return 0
-}
-
-// flush cancels every job that the plan does not contain.
-func (e *Engine) flush(p *plan) {
-	ids := make([]JobID, 0, len(e.jobs))
-	for id, j := range e.jobs {
-		if p.merged[j.x] == nil {
-			ids = append(ids, id)
-		}
-	}
-	slices.SortFunc(ids, cmp.Compare[JobID])
-	for _, id := range ids {
-		e.finish(e.jobs[id], unit.JobCanceled)
-	}
-}
-
-func (e *Engine) installJob(p *planned, op OpJob) {
-	x := p.x
-	irreversible := op.Mode == unit.ModeReplaceIrreversibly
-	if o := x.job; o != nil {
-		t := mergeTypes(o.typ, p.typ)
-		if t != 0 {
-			t = collapse(t, x)
-			if o.running && (t != o.typ || p.typ == unit.JobReload) {
-				o.running = false
-			}
-			o.typ = t
-			o.irreversible = o.irreversible || irreversible
-			e.touch(x)
-			return
-		}
-		o.irreversible = false
-		e.finish(o, unit.JobCanceled)
-	}
-	e.nextJob++
-	e.metaDirty = true
-	j := &job{id: e.nextJob, x: x, typ: p.typ, irreversible: irreversible,
-		ignoreOrder: op.Mode == unit.ModeIgnoreDependencies, began: e.now.Mono}
-	x.job = j
-	e.jobs[j.id] = j
-	e.pub.jobs = true
-	e.armJob(j, x.common.JobTimeout)
-	e.touch(x)
-	e.publish(JobNew{j.view()})
 }
 
 // Planned is one job of a Plan.

@@ -29,8 +29,8 @@ func (e *Engine) publishView() {
 	if old != nil && len(p.dirty) == 0 && !p.renames && !p.jobs && old.state == state && old.count == len(e.list) {
 		return
 	}
-	if e.lazy == nil || e.lazy.generation != e.generation || len(e.lazy.sources) != len(e.list) {
-		e.lazy = e.newLazyGraph()
+	if g := e.graph.Load(); g == nil || g.generation != e.generation {
+		e.graph.Store(e.newLazyGraph())
 	}
 	first := 0
 	if old != nil {
@@ -109,8 +109,8 @@ func (e *Engine) unitView(x *entry) *UnitView {
 	if x.u != nil {
 		v.snapshot, v.version = x.u.Snapshot(nil), x.typ.Version
 	}
-	lazy, i := e.lazy, x.index
-	v.Relations = func() *[unit.NumRelations][]unit.Name { return lazy.relations(i) }
+	graph, i := e.graph, x.index // not the graph of now: others may point to x later, without a change of x
+	v.Relations = func() *[unit.NumRelations][]unit.Name { return graph.Load().relations(i) }
 	return v
 }
 
@@ -149,6 +149,9 @@ func (e *Engine) newLazyGraph() *lazyGraph {
 
 func (g *lazyGraph) relations(i int) *[unit.NumRelations][]unit.Name {
 	g.once.Do(g.compute)
+	if i >= len(g.related) { // a stub that came later, which nothing was linked to yet
+		return new([unit.NumRelations][]unit.Name)
+	}
 	return &g.related[i]
 }
 

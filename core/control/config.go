@@ -59,6 +59,9 @@ type BootTimes struct {
 type Config struct {
 	Manager Manager
 	CGroups CGroups
+	// Command gives a process's command line, for those that are listed without CGroups;
+	// nil: what the process is to its unit stands in its place.
+	Command func(pid int) string
 	// Info is called whenever a property of the Manager object is read.
 	Info func() Info
 	// FileState tells a unit's enablement ("enabled", "static") and the preset's wish for it.

@@ -280,7 +280,11 @@ func (c *call) processes(u *core.UnitView) {
 		}
 	} else {
 		for _, p := range u.Procs {
-			rows = append(rows, row{group, uint32(p.Proc.PID), p.Role})
+			command := p.Role
+			if c.s.cfg.Command != nil {
+				command = c.s.cfg.Command(int(p.Proc.PID))
+			}
+			rows = append(rows, row{group, uint32(p.Proc.PID), clean(command)})
 		}
 	}
 	c.reply("a(sus)", rows)

@@ -8,12 +8,16 @@ import (
 const (
 	globNames  = 1 << 16 // names looked at by one PathExistsGlob=
 	globBraces = 64      // alternatives of one pattern
+	globLength = 4096    // bytes of a pattern: no longer path can be looked up
 )
 
 var errGlobSize = errors.New("pattern matches too much")
 
 // pathExistsGlob is glob(7) with braces, as systemd asks glob(3) for it.
 func pathExistsGlob(m Machine, pattern string) (bool, error) {
+	if len(pattern) > globLength {
+		return false, errGlobSize
+	}
 	patterns, err := expandBraces(pattern, nil)
 	if err != nil {
 		return false, err

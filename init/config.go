@@ -72,8 +72,8 @@ func (c Config) withDefaults() Config {
 	orElse(&c.EndTimeout, 30*time.Minute)
 	orElse(&c.Retry.Deaths, 5)
 	orElse(&c.Retry.Window, time.Minute)
-	orElse(&c.Retry.Delay, 100*time.Millisecond)
-	orElse(&c.Retry.MaxDelay, 5*time.Second)
+	orElse(&c.Retry.Delay, 20*time.Millisecond)
+	orElse(&c.Retry.MaxDelay, time.Second)
 	orElse(&c.Retry.Rest, 30*time.Second)
 	if c.Signals == nil {
 		c.Signals = process.AcceptSignals()

@@ -17,8 +17,8 @@ import (
 type Retry struct {
 	Deaths   int           // [5]
 	Window   time.Duration // [1 min]
-	Delay    time.Duration // before the second start in a row; doubles [100 ms]
-	MaxDelay time.Duration // [5 s]
+	Delay    time.Duration // before the second start in a row; doubles [20 ms]
+	MaxDelay time.Duration // [1 s]
 	Rest     time.Duration // before a new attempt when no rescue command works [30 s]
 }
 

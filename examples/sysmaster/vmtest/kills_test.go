@@ -5,7 +5,6 @@ import (
 	"errors"
 	"math/rand/v2"
 	"os"
-	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -45,18 +44,16 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// killsDuringBoot kills the core at coreKills random moments within the time that an undisturbed boot takes. A moment at which no core
-// runs is made up for as soon as one does.
-func killsDuringBoot(t *testing.T, g *guest, random *rand.Rand, within time.Duration) {
+// coreLife is the longest that a core may live in the tests that kill it: long enough here, where it starts in a third of a second, for some of
+// its moments to be in recovery, some in the work of the boot and some after it.
+const coreLife = 900 * time.Millisecond
+
+// killsDuringBoot kills coreKills cores in a row, from the hand-over on, each at a random moment of its life.
+func killsDuringBoot(t *testing.T, g *guest, random *rand.Rand) {
 	t.Helper()
-	moments := make([]time.Duration, coreKills)
-	for i := range moments {
-		moments[i] = time.Duration(random.Int64N(int64(within)))
-	}
-	slices.Sort(moments)
 	ctx := limit(t, bootLimit)
-	for _, m := range moments {
-		require.True(t, pause(ctx, time.Until(g.handover.Add(m))))
+	for range coreKills {
+		require.True(t, pause(ctx, time.Duration(random.Int64N(int64(coreLife)))))
 		until(t, stepLimit, "a core to kill", func(ctx context.Context) (bool, string) {
 			pids, err := g.KillNamed(ctx, coreName, int(syscall.SIGKILL))
 			return err == nil && len(pids) > 0, ""
@@ -70,7 +67,7 @@ func killsDuringBoot(t *testing.T, g *guest, random *rand.Rand, within time.Dura
 }
 
 // killsDuringShutdown asks for a power-off and kills the core at random moments until the machine is gone.
-func killsDuringShutdown(t *testing.T, g *guest, random *rand.Rand, within time.Duration) {
+func killsDuringShutdown(t *testing.T, g *guest, random *rand.Rand) {
 	t.Helper()
 	type outcome struct {
 		killed int
@@ -78,7 +75,7 @@ func killsDuringShutdown(t *testing.T, g *guest, random *rand.Rand, within time.
 	}
 	done := make(chan outcome, 1)
 	go func() {
-		killed, err := killUntilGone(t.Context(), g, random, within)
+		killed, err := killUntilGone(t.Context(), g, random)
 		done <- outcome{killed, err}
 	}()
 	g.end(t, vmtest.EndPoweroff, "sh", "-c", "until sctl poweroff; do :; done") // again, when the core died before it took the request
@@ -87,11 +84,10 @@ func killsDuringShutdown(t *testing.T, g *guest, random *rand.Rand, within time.
 	t.Logf("core killed %d times during the shutdown", got.killed)
 }
 
-// killUntilGone kills the core at random moments, on average often enough for coreKills kills within the time given, and tells how often
-// it did.
-func killUntilGone(ctx context.Context, g *guest, random *rand.Rand, within time.Duration) (int, error) {
+// killUntilGone kills the core at random moments until the machine is gone, at most coreKills times, and tells how often it did.
+func killUntilGone(ctx context.Context, g *guest, random *rand.Rand) (int, error) {
 	killed := 0
-	for killed < coreKills && pause(ctx, time.Duration(random.Int64N(2*int64(within)/coreKills+1))) {
+	for killed < coreKills && pause(ctx, time.Duration(random.Int64N(int64(coreLife)))) {
 		asking, cancel := context.WithTimeout(ctx, stepLimit)
 		pids, err := g.KillNamed(asking, coreName, int(syscall.SIGKILL))
 		cancel()

@@ -27,7 +27,6 @@ func TestSysmaster(t *testing.T) {
 
 	g := boot(t, img, vmtest.InitPath, "sctl")
 	g.awaitBoot(t)
-	bootTime := time.Since(g.handover)
 	reference := g.final(t)
 	runCases(t, g, serverCases())
 	t.Run("clients/sctl", func(t *testing.T) { runCases(t, g, clientCases()) })
@@ -48,11 +47,11 @@ func TestSysmaster(t *testing.T) {
 	t.Run("core killed at random moments", func(t *testing.T) {
 		random := newRandom(t)
 		g := boot(t, img, vmtest.InitPath, "sctl")
-		killsDuringBoot(t, g, random, bootTime)
+		killsDuringBoot(t, g, random)
 		g.awaitBoot(t)
 		require.Equal(t, reference, g.final(t), "units and servers' processes after a boot with a killed core")
 		runCases(t, g, serverCases())
-		killsDuringShutdown(t, g, random, shutdownTime)
+		killsDuringShutdown(t, g, random)
 		g.checkCounts(t, "start", "started")
 		g.checkCounts(t, "stop", "stopped")
 	})

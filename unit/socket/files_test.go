@@ -70,7 +70,7 @@ func checkDeps(t *testing.T, spec *unit.Spec, typ unit.Type, want []string) {
 			t.Errorf("%s has default dependencies: %q", spec.Name, got)
 		}
 	}
-	if want != nil && len(want) > 5 && len(want) != len(got) {
+	if len(want) > 5 && len(want) != len(got) {
 		t.Errorf("%s implies %q; want %q", spec.Name, got, want)
 	}
 }

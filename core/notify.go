@@ -332,7 +332,7 @@ func (p peers) Peer(n unit.Name) (unit.Peer, bool) {
 	if y == nil {
 		return unit.Peer{}, false
 	}
-	out := unit.Peer{Name: y.name, State: y.state}
+	out := unit.Peer{Name: y.name, State: y.state, Limited: y.limited}
 	if y.job != nil {
 		out.Job = y.job.typ
 	}

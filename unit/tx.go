@@ -6,6 +6,9 @@ type Peer struct {
 	State State
 	FDs   []FDRef // descriptors that the peer offers (a socket unit's sockets)
 	Job   JobType // the peer's queued or running job, 0 for none
+	// Limited: the peer's last start was refused by StartLimitBurst=. Its Result may tell of
+	// an earlier failure.
+	Limited bool
 }
 
 // View is the read-only view of related units that a Tx carries.

@@ -242,6 +242,18 @@ func TestServiceStartLimit(t *testing.T) {
 	r.service(unit.State{Active: unit.Failed, Sub: "failed", Result: "start-limit-hit"}, 0).want("failed", "service-start-limit-hit")
 }
 
+// TestServiceLimitedAgain: a service that failed before shows its old result when the start
+// limit refuses the next start, and does not change at all.
+func TestServiceLimitedAgain(t *testing.T) {
+	r := listeningRig(t)
+	failed := unit.State{Active: unit.Failed, Sub: "failed", Result: "exit-code"}
+	r.send(unit.FDReady{Key: "x.socket/0"})
+	r.service(failed, 0).want("listening", "success")
+	r.send(unit.FDReady{Key: "x.socket/0"})
+	r.peers["x.service"] = unit.Peer{State: failed, Limited: true}
+	r.send(unit.TimerFired{ID: "look"}).want("failed", "service-start-limit-hit")
+}
+
 // TestServiceNeverComes: a job that ends without a change of the service is found by looking,
 // and repeats until the trigger limit ends it.
 func TestServiceNeverComes(t *testing.T) {

@@ -102,6 +102,8 @@ func (s *Socket) onLook(tx *unit.Tx) {
 	case ok && !p.State.Active.IsDown(): // it came; its changes are told
 	case ok && p.Job != 0:
 		s.lookIn(tx, min(2*last, lookLast))
+	case ok && p.Limited:
+		s.serviceLimited(tx)
 	default:
 		s.enterListening(tx)
 	}
@@ -113,12 +115,12 @@ func (s *Socket) onPeer(tx *unit.Tx, ev unit.PeerChanged) {
 		return
 	}
 	gone := ev.New.Active.IsDown() || ev.New.Sub == "auto-restart" || ev.New.Sub == "final-sigterm" || ev.New.Sub == "final-sigkill"
+	p, ok := tx.Peer(s.service)
 	switch {
-	case ev.New.Active == unit.Failed && ev.New.Result == "start-limit-hit":
-		tx.Emit(unit.Say{Level: unit.LevelErr, Text: "service " + string(s.service) + " is started too often, refusing further activation"})
-		s.enterStopPre(tx, serviceStartLimitHit)
+	case gone && (ok && p.Limited || ev.New.Result == "start-limit-hit"):
+		s.serviceLimited(tx)
 	case gone && s.phase == running:
-		if p, ok := tx.Peer(s.service); ok && startsService(p.Job) {
+		if ok && startsService(p.Job) {
 			s.lookIn(tx, lookFirst) // it comes back by itself
 			return
 		}
@@ -126,6 +128,12 @@ func (s *Socket) onPeer(tx *unit.Tx, ev unit.PeerChanged) {
 	case ev.New.Active.IsUp() && s.phase == listening:
 		s.set(tx, running)
 	}
+}
+
+// serviceLimited gives up: to listen again would only start the service again.
+func (s *Socket) serviceLimited(tx *unit.Tx) {
+	tx.Emit(unit.Say{Level: unit.LevelErr, Text: "service " + string(s.service) + " is started too often, refusing further activation"})
+	s.enterStopPre(tx, serviceStartLimitHit)
 }
 
 // onRecovered arms again what lived in the core alone. What happened to the service

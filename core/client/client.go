@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,9 @@ type Config struct {
 	// Resume is for how long to try again after the connection was lost: 30 s if 0, negative
 	// for not at all. The first connection is tried once.
 	Resume time.Duration
+	// Greeting is how long a manager that accepts the connection may take to greet: 10 s if 0.
+	// Init holds the socket, so that one connects even while no manager runs.
+	Greeting time.Duration
 	// Lost, if not nil, is told when the connection was lost and is being made again.
 	Lost func(error)
 }
@@ -123,7 +127,9 @@ func (c *Client) dial(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, &UnreachableError{c.cfg.Path, err}
 	}
-	s, err := newSession(ctx, nc)
+	greeting, cancel := context.WithTimeout(ctx, cmp.Or(c.cfg.Greeting, 10*time.Second))
+	defer cancel()
+	s, err := newSession(greeting, nc)
 	if err != nil {
 		return nil, &UnreachableError{c.cfg.Path, err}
 	}

@@ -56,7 +56,18 @@ func parseStat(line string) (wire.Proc, error) {
 	return wire.Proc{PID: pid, PPID: ppid, Comm: line[open+1 : end], State: rest[0], Start: start}, nil
 }
 
-// kill signals q.PID, or every process named q.Name, and answers whom it reached. That nobody has the name is no error.
+// besideInit reports whether a process is in init's control group. A child that has not executed its program yet has its parent's name, but
+// is in its unit's group from the first.
+func besideInit(pid int) bool {
+	init, err := os.ReadFile("/proc/1/cgroup")
+	if err != nil {
+		return false
+	}
+	group, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
+	return err == nil && string(group) == string(init)
+}
+
+// kill signals q.PID, or every process named q.Name beside init, and answers whom it reached. That nobody has the name is no error.
 func kill(q wire.Request) (wire.Answer, error) {
 	targets := []int{q.PID}
 	if q.Name != "" {
@@ -66,7 +77,7 @@ func kill(q wire.Request) (wire.Answer, error) {
 		}
 		targets = targets[:0]
 		for _, p := range procs {
-			if p.Comm == q.Name && p.State != "Z" && p.PID != 1 {
+			if p.Comm == q.Name && p.State != "Z" && p.PID != 1 && besideInit(p.PID) {
 				targets = append(targets, p.PID)
 			}
 		}

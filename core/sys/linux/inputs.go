@@ -47,16 +47,6 @@ func (q *inputs) ack(ids []uint64) {
 	}
 }
 
-// waiting reports whether f holds for an input that Peek has not delivered yet.
-func (q *inputs) waiting(f func(sys.Input) bool) bool {
-	for i := range q.ready {
-		if f(q.ready[i].in) {
-			return true
-		}
-	}
-	return false
-}
-
 // pushFirst queues an input, without ack, before all that wait.
 func (q *inputs) pushFirst(in sys.Input) {
 	q.ready = append([]pending{{in, nil}}, q.ready...)

@@ -32,7 +32,7 @@ func parseStat(b []byte) (procStat, error) {
 		return procStat{}, errStat
 	}
 	f := bytes.Fields(b[i+1:])
-	const state, ppid, session, starttime = 3 - 3, 4 - 3, 6 - 3, 22 - 3
+	const state, ppid, session, starttime = 0, 1, 3, 19 // field 3 of the file is f[0]
 	if len(f) <= starttime || len(f[state]) != 1 {
 		return procStat{}, errStat
 	}

@@ -46,7 +46,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 
 // coreLife is the longest that a core may live in the tests that kill it: long enough here, where it starts in a third of a second, for some of
 // its moments to be in recovery, some in the work of the boot and some after it.
-const coreLife = 900 * time.Millisecond
+const coreLife = 1500 * time.Millisecond
 
 // killsDuringBoot kills coreKills cores in a row, from the hand-over on, each at a random moment of its life.
 func killsDuringBoot(t *testing.T, g *guest, random *rand.Rand) {

@@ -16,9 +16,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// process is a service's main process. Its start time tells it from a later one of the same
+// mainProcess is a service's main process. Its start time tells it from a later one of the same
 // number.
-type process struct {
+type mainProcess struct {
 	pid   int
 	start string
 }
@@ -81,12 +81,12 @@ func show(ctx context.Context) error {
 }
 
 // services finds the main process of every demo service that runs.
-func services(ctx context.Context) (map[string]process, error) {
+func services(ctx context.Context) (map[string]mainProcess, error) {
 	names, err := filepath.Glob(insideUnits + "/*.service")
 	if err != nil {
 		return nil, err
 	}
-	found := map[string]process{}
+	found := map[string]mainProcess{}
 	for _, n := range names {
 		n = filepath.Base(n)
 		out, err := sctl(ctx, "show", "--property=MainPID", "--value", n)
@@ -105,7 +105,7 @@ func services(ctx context.Context) (map[string]process, error) {
 		if err != nil {
 			return nil, fmt.Errorf("cannot find the process of %s: %w", n, err)
 		}
-		found[n] = process{pid, st.start}
+		found[n] = mainProcess{pid, st.start}
 	}
 	if len(found) < 3 {
 		return nil, fmt.Errorf("only %d services run", len(found))
@@ -114,7 +114,7 @@ func services(ctx context.Context) (map[string]process, error) {
 }
 
 // compare checks that the services' processes are those from before.
-func compare(limit time.Duration, before map[string]process) error {
+func compare(limit time.Duration, before map[string]mainProcess) error {
 	ctx, stop := context.WithTimeout(context.Background(), limit)
 	defer stop()
 	after, err := services(ctx)

@@ -83,26 +83,31 @@ func removeTree(dir string) error {
 	}
 	for _, d := range slices.Backward(dirs) {
 		if e := unix.Rmdir(d); e != nil && e != unix.ENOENT {
-			err = errors.Join(err, fmt.Errorf("cannot remove control group %s: %w", d, e))
+			err = errors.Join(err, fmt.Errorf("cannot remove %s: %w", d, e))
 		}
 	}
 	return err
 }
 
-// sweep removes the groups of sandboxes that were killed before they could do it.
+// sweep removes what sandboxes left that were killed before they could do it themselves.
 func sweep() {
-	top, err := hostGroups()
-	if err != nil || os.Geteuid() != 0 {
-		return
+	left := glob(os.TempDir())
+	if top, err := hostGroups(); err == nil && os.Geteuid() == 0 {
+		left = append(left, glob(top)...)
 	}
-	old, err := filepath.Glob(filepath.Join(top, groupPrefix+"*"))
-	if err != nil {
-		return
-	}
-	for _, dir := range old {
-		pid, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(dir), groupPrefix))
+	for _, dir := range left {
+		name, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), groupPrefix), "-")
+		pid, err := strconv.Atoi(name)
 		if err == nil && unix.Kill(pid, 0) == unix.ESRCH {
-			_ = removeTree(dir) // what is still in use stays
+			_ = removeTree(dir) // only directories that are empty or unused go; somebody else's stay
 		}
 	}
+}
+
+func glob(dir string) []string {
+	found, err := filepath.Glob(filepath.Join(dir, groupPrefix+"*"))
+	if err != nil { // the pattern is bad: a directory with a bracket in its name
+		return nil
+	}
+	return found
 }

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -76,7 +77,7 @@ var errForbidden = errors.New("not permitted")
 
 // try boots once.
 func try(p plan) (int, error) {
-	root, err := os.MkdirTemp("", "sysmaster-sandbox-")
+	root, err := os.MkdirTemp("", groupPrefix+strconv.Itoa(os.Getpid())+"-")
 	if err != nil {
 		return 1, err
 	}
@@ -198,7 +199,7 @@ func (b *booted) wait(p plan) (int, error) {
 	}
 	var late <-chan time.Time
 	if p.Terminal == "" && len(p.Command) == 0 { // the check bounds its own steps; this bounds the check
-		late = time.After(4 * p.Timeout)
+		late = time.After(4*p.Timeout + 10*time.Second)
 	}
 	told, got := b.told, (*verdict)(nil)
 	for {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -24,6 +25,7 @@ const sctlPath = insideBin + "/sctl"
 // inside runs beside init: it waits for the boot, then runs the check, the command or the
 // shell, tells the outer part how it went, and powers off.
 func inside(text string) int {
+	runtime.LockOSThread() // the cgroup namespace is the thread's that starts the command
 	unix.CloseOnExec(fdTell)
 	out := os.NewFile(fdTell, "verdict")
 	v := verdict{}
@@ -34,13 +36,16 @@ func inside(text string) int {
 	if err == nil {
 		v.Code, err = work(p)
 	}
-	if err == nil && !p.Keep {
-		err = powerOff(p.Timeout)
-	}
 	if err != nil {
 		v = verdict{Code: max(v.Code, 1), Text: err.Error()}
 	}
-	tell(out, v)
+	tell(out, v) // before the power-off, which ends this process as well
+	if p.Keep || err != nil {
+		return v.Code
+	}
+	if err := powerOff(p.Timeout); err != nil {
+		return fail(err) // the outer part waits for the end in vain, and says so
+	}
 	return v.Code
 }
 

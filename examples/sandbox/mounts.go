@@ -158,10 +158,8 @@ func devices(p plan) error {
 		nodes[p.Terminal] = "/console"
 	}
 	for from, to := range nodes {
-		if err := place(from, dev+to); err != nil {
-			return err
-		}
-		if err := mount(from, dev+to, "", unix.MS_BIND, ""); err != nil {
+		// Read-only, so that nobody changes the host's node; the device can be written to.
+		if err := bindReadOnly(from, dev+to); err != nil {
 			return err
 		}
 	}

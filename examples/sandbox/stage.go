@@ -11,6 +11,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sysmaster-go/sysmaster/init/process"
 )
 
 // Where things are inside.
@@ -89,6 +91,12 @@ func become(text string) error {
 		if err := ownGroups(); err != nil {
 			return err
 		}
+	}
+	env = process.Prepare(env)
+	// What the outer part asked for when it cloned this process was for its first thread; this
+	// may be another one.
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+		return &setupError{"ask to end with sandbox", err}
 	}
 	init := insideBin + "/sysmaster-init"
 	err = unix.Exec(init, []string{init,

@@ -28,18 +28,32 @@ func Settle() {
 	if os.Getenv(settledEnv) != "" || len(os.Args) == 0 {
 		return
 	}
-	_ = unix.Prctl(unix.PR_SET_THP_DISABLE, 1, 0, 0, 0)
-	limit := syscall.Rlimit{Cur: softDescriptors, Max: hardDescriptors}
-	_ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)
+	env := Prepare(os.Environ())
 	path, err := os.Readlink("/proc/self/exe")
 	if err != nil { // no /proc yet: the kernel started us by the path that it gives as the name
 		path = os.Args[0]
 	}
+	_ = syscall.Exec(path, os.Args, env)
+}
+
+// Prepare gives this process what the program that it executes next needs, and the environment
+// env with what tells that one so. For whoever starts an init as PID 1 of a container and wants
+// to spare it Settle's execution - which loses the signal of prctl(PR_SET_PDEATHSIG), since that
+// belongs to one thread and any other may execute.
+func Prepare(env []string) []string {
+	_ = unix.Prctl(unix.PR_SET_THP_DISABLE, 1, 0, 0, 0)
+	limit := syscall.Rlimit{Cur: softDescriptors, Max: hardDescriptors}
+	_ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)
 	debug := "disablethp=1" // for the heap's growth, in the core too
-	if d := os.Getenv("GODEBUG"); d != "" {
-		debug = d + "," + debug
+	out := make([]string, 0, len(env)+2)
+	for _, v := range env {
+		if d, ok := strings.CutPrefix(v, "GODEBUG="); ok && d != "" {
+			debug = d + "," + debug
+			continue
+		}
+		out = append(out, v)
 	}
-	_ = syscall.Exec(path, os.Args, append(os.Environ(), "GODEBUG="+debug, settledEnv+"=1"))
+	return append(out, "GODEBUG="+debug, settledEnv+"=1")
 }
 
 // SmallPages is for a program that was started with huge pages disabled, by Settle, and whose

@@ -1,0 +1,216 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// build makes the binaries in a directory that any user may read.
+func build(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "sandbox-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, source := range map[string]string{
+		"sysmaster-init": "../sysmaster/init", "sysmaster-core": "../sysmaster/core", "sysmaster-exec": "../sysmaster/exec",
+		"sctl": "../sctl", "sandbox": ".",
+	} {
+		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, name), source)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("go build %s: %v\n%s", source, err, out)
+		}
+	}
+	return dir
+}
+
+// sandboxed runs sandbox as the user and gives its output and exit code. Where the machine
+// does not allow it the test is skipped with sandbox's own reason.
+func sandboxed(t *testing.T, dir string, uid int, args ...string) (out, errs string, code int) {
+	t.Helper()
+	ctx, stop := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer stop()
+	cmd := exec.CommandContext(ctx, filepath.Join(dir, "sandbox"), args...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) } // it cleans up, and prints the console
+	cmd.WaitDelay = 20 * time.Second
+	cmd.Dir = "/"
+	if uid != os.Getuid() {
+		id := uint32(uid)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: id, Gid: id}}
+	}
+	var o, e bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &o, &e
+	err := cmd.Run()
+	var ended *exec.ExitError
+	if err != nil && !errors.As(err, &ended) {
+		t.Fatalf("cannot run sandbox as user %d: %v", uid, err)
+	}
+	code = cmd.ProcessState.ExitCode()
+	if code == exitForbidden {
+		t.Skipf("sandbox %v: %s", args, e.String())
+	}
+	return o.String(), e.String(), code
+}
+
+// users are who can try here: root and nobody, or only who runs the test.
+func users() []int {
+	if os.Getuid() == 0 {
+		return []int{0, 65534}
+	}
+	return []int{os.Getuid()}
+}
+
+func TestSandbox(t *testing.T) {
+	dir := build(t)
+	for _, uid := range users() {
+		name := "user"
+		if uid == 0 {
+			name = "root"
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Run("check", func(t *testing.T) { testCheck(t, dir, uid) })
+			t.Run("command", func(t *testing.T) { testCommand(t, dir, uid) })
+			t.Run("broken", func(t *testing.T) { testBroken(t, dir, uid) })
+			t.Run("left", func(t *testing.T) { testLeft(t, dir, uid) })
+		})
+	}
+	t.Run("incomplete", func(t *testing.T) { testIncomplete(t, dir) })
+}
+
+// testCheck is the demonstration without a terminal.
+func testCheck(t *testing.T, dir string, uid int) {
+	out, errs, code := sandboxed(t, dir, uid)
+	if code != 0 {
+		t.Fatalf("sandbox exits %d\n%s\n%s", code, out, errs)
+	}
+	for _, want := range []string{
+		"State: running", "echo.socket answers", "ticker.service       kept process", "beacon.service       kept process",
+		"daemon.service       kept process", "family.service       kept process", "prepare.service      ran once",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("sandbox does not say %q:\n%s", want, out)
+		}
+	}
+	if uid != 0 && !strings.Contains(errs, "weaker") {
+		t.Errorf("sandbox does not say that it has no control groups: %s", errs)
+	}
+}
+
+// testCommand looks at the sandbox from inside: it has what it needs, and no way to the host.
+func testCommand(t *testing.T, dir string, uid int) {
+	for _, c := range []struct {
+		script string
+		code   int
+		want   string
+	}{
+		{"exit 7", 7, ""},
+		{"kill -TERM $$", 128 + 15, ""},
+		{"echo $$ $(cat /etc/hostname) $(hostname)", 0, "sandbox sandbox\n"},
+		{"ls -d /root/.* /home/* " + dir + " 2>/dev/null | grep -v '/\\.*$'", 1, ""},
+		{"(: >/usr/written) || echo refused", 0, "refused\n"},
+		{"chmod 600 /dev/null || echo refused", 0, "refused\n"},
+		{"(echo 1 >/proc/sys/kernel/panic) || echo refused", 0, "refused\n"},
+		{"sctl kill --signal=KILL ticker.service; until sctl is-active --quiet ticker.service && [ $(sctl show -p NRestarts --value ticker.service) = 1 ]; do sleep 0.1; done; echo back", 0, "back\n"},
+		{"printf '[Service]\\nExecStart=/bin/false\\nType=oneshot\\n' >/etc/systemd/system/sad.service; sctl start sad.service; sctl is-failed sad.service", 0, "failed\n"},
+	} {
+		out, errs, code := sandboxed(t, dir, uid, "--", "/bin/sh", "-c", c.script)
+		if code != c.code || !strings.HasSuffix(out, c.want) {
+			t.Errorf("sandbox -- sh -c %q = %d, %q; want %d, %q\n%s", c.script, code, out, c.code, c.want, errs)
+		}
+	}
+}
+
+// testBroken: what goes wrong is told, with the console's log.
+func testBroken(t *testing.T, dir string, uid int) {
+	out, errs, code := sandboxed(t, dir, uid, "--timeout", "1ms")
+	if code != 1 || !strings.Contains(errs, "--- console ---") || !strings.Contains(errs, "the boot took more than 1ms") {
+		t.Errorf("sandbox --timeout 1ms = %d\n%s\n%s", code, out, errs)
+	}
+	_, errs, code = sandboxed(t, dir, uid, "--", "/nonexistent")
+	if code != 127 || !strings.Contains(errs, "cannot run /nonexistent") {
+		t.Errorf("sandbox -- /nonexistent = %d; want 127\n%s", code, errs)
+	}
+}
+
+// testLeft: a sandbox that is killed takes everything inside along.
+func testLeft(t *testing.T, dir string, uid int) {
+	cmd := exec.Command(filepath.Join(dir, "sandbox"), "--", "/bin/sh", "-c", "echo up; exec sleep 1000")
+	cmd.Dir = "/"
+	if uid != os.Getuid() {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}
+	}
+	out, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	cmd.Stdout = w
+	err = errors.Join(out.SetReadDeadline(time.Now().Add(20*time.Second)), cmd.Start(), w.Close())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 3)
+	if _, err := out.Read(b); err != nil || string(b) != "up\n" {
+		_ = cmd.Wait()
+		if cmd.ProcessState.ExitCode() == exitForbidden {
+			t.Skip("not allowed here; TestSandbox/check says why")
+		}
+		t.Fatalf("the command says %q, %v", b, err)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	// The pipe's other end is held by what runs inside: it ends when the last one has died.
+	if n, err := out.Read(b); err != io.EOF {
+		t.Errorf("what runs inside outlives sandbox: read %q, %v; want the end", b[:n], err)
+	}
+	_ = cmd.Wait() // killed
+	sweep()
+}
+
+func testIncomplete(t *testing.T, dir string) {
+	alone := t.TempDir()
+	text, err := os.ReadFile(filepath.Join(dir, "sandbox"))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(alone, "sandbox"), text, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, errs, code := sandboxed(t, alone, os.Getuid())
+	if code != 1 || !strings.Contains(errs, "cannot find sysmaster-init beside sandbox") {
+		t.Errorf("sandbox alone = %d: %s", code, errs)
+	}
+}
+
+func TestTail(t *testing.T) {
+	var console tail
+	for range 5 * tailMax / 10 {
+		if _, err := console.Write([]byte("123456789\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(console.text()); n != tailMax {
+		t.Errorf("tail keeps %d bytes; want %d", n, tailMax)
+	}
+}

@@ -7,6 +7,9 @@ import (
 	"strconv"
 	"sync"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/sysmaster-go/sysmaster/cgroup"
 	"github.com/sysmaster-go/sysmaster/core"
 	"github.com/sysmaster-go/sysmaster/core/control"
 	"github.com/sysmaster-go/sysmaster/core/sys/linux"
@@ -96,7 +99,12 @@ func (c *console) note(n linux.Note) {
 	if n.Unit != "" {
 		text = string(n.Unit) + ": " + text
 	}
-	c.say(unit.LevelWarning, text, false)
+	level := unit.LevelWarning
+	var missing cgroup.Missing
+	if errors.As(n.Err, &missing) && errors.Is(missing.Err, unix.ENOENT) {
+		level = unit.LevelInfo // the machine does not have that controller: true of every unit, and no news
+	}
+	c.say(level, text, false)
 }
 
 func (c *console) control(r control.Record) {

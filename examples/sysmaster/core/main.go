@@ -90,7 +90,7 @@ func run() error {
 	}
 	m := &manager{post: world.Post}
 	server, err := control.New(control.Config{
-		Manager: m, CGroups: newGroupReader(groups, groupPath), Info: files.info(groupPath),
+		Manager: m, CGroups: newGroupReader(groups, groupPath), Command: commandLine, Info: files.info(groupPath),
 		FileState: files.state, Observe: con.control,
 	})
 	if err != nil {

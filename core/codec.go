@@ -22,21 +22,29 @@ func (e *Engine) encodeDirty() {
 	e.enc.Reset()
 	e.records = e.records[:0]
 	marks := e.marks[:0]
-	if e.metaDirty {
-		e.encodeMeta(&e.enc)
-		e.records = append(e.records, state.Record{Segment: state.Meta, Key: metaKey, Version: metaVersion})
-		marks = append(marks, e.enc.Len())
+	for _, n := range e.gone {
+		for _, s := range [...]state.Segment{state.Specs, state.Units} {
+			e.records = append(e.records, state.Record{Segment: s, Key: string(n)})
+			marks = append(marks, -1)
+		}
 	}
-	for _, x := range e.dirty {
+	for i := 0; i < len(e.dirty); i++ { // a snapshot that fails may make more dirty
+		x := e.dirty[i]
 		if x.gone || !x.loaded {
 			continue
 		}
+		e.takeSnapshot(x)
 		if x.specDirty {
 			e.records = append(e.records, state.Record{Segment: state.Specs, Key: string(x.name), Version: specVersion, Data: encodeSpec(x.spec)})
 			marks = append(marks, -1)
 		}
 		e.encodeUnit(&e.enc, x)
 		e.records = append(e.records, state.Record{Segment: state.Units, Key: string(x.name), Version: unitVersion})
+		marks = append(marks, e.enc.Len())
+	}
+	if e.metaDirty {
+		e.encodeMeta(&e.enc)
+		e.records = append(e.records, state.Record{Segment: state.Meta, Key: metaKey, Version: metaVersion})
 		marks = append(marks, e.enc.Len())
 	}
 	data, from := e.enc.Data(), 0
@@ -119,11 +127,15 @@ func (e *Engine) decodeMeta(data []byte) error {
 	})
 }
 
+// encodeUnit writes x's record; its snapshot is in e.snapshot.
 func (e *Engine) encodeUnit(enc *record.Encoder, x *entry) {
-	if x.u != nil {
-		e.snapshot = x.u.Snapshot(e.snapshot[:0])
+	switch {
+	case x.u != nil:
 		enc.Uint(1, uint64(x.typ.Version))
 		enc.Bytes(2, e.snapshot)
+	case x.saved.hasUnit:
+		enc.Uint(1, uint64(x.saved.version))
+		enc.Bytes(2, x.saved.snapshot)
 	}
 	enc.OptUint(3, x.seq)
 	for _, em := range x.pending {
@@ -179,6 +191,7 @@ func (e *Engine) encodeUnit(enc *record.Encoder, x *entry) {
 	}
 	enc.OptString(15, string(x.load))
 	enc.OptString(16, x.reason)
+	enc.Raw(x.unknown)
 }
 
 // all lists the stamps; the places are their tags in the store: append only.
@@ -248,6 +261,7 @@ func decodeUnit(data []byte, x *entry) (s stored, err error) {
 		case 16:
 			return record.String(f, &x.reason)
 		}
+		x.unknown.Keep(f)
 		return nil
 	})
 	return s, err

@@ -124,6 +124,7 @@ type Engine struct {
 	later     []jobLater // jobs that state changes ask for, in the next turn
 	heap      deadlines
 	manHeap   uint64 // numbers deadlines
+	heapTrim  int    // the heap's length from which it is searched for outdated ones
 	dirty     []*entry
 	metaDirty bool
 	acks      []uint64
@@ -138,7 +139,9 @@ type Engine struct {
 	parked    []jobLater // taken from later, and waiting for files
 	enc       record.Encoder
 	unknown   record.Unknown // of the meta record, kept for newer versions
-	storeErr  error
+	gone      []unit.Name    // units whose records are to be deleted
+	storeErr  error          // why nothing new is started; nil when the store works
+	unsaved   bool           // the last commit failed altogether
 
 	procScratch []ProcView
 	collectProc func(role string, p unit.Proc) // appends to procScratch
@@ -210,10 +213,7 @@ func (e *Engine) Step() (more bool, err error) {
 	if e.commit() && !e.checkpoint(StageCommitted) {
 		return false, ErrCrashed
 	}
-	if len(e.acks) > 0 {
-		e.cfg.World.Source.Ack(e.acks)
-		e.acks = e.acks[:0]
-	}
+	e.acknowledge()
 	if !e.checkpoint(StageAcknowledged) {
 		return false, ErrCrashed
 	}
@@ -297,61 +297,6 @@ func (e *Engine) nextTurn(f jobLater) {
 	e.metaDirty = true // it must survive until then
 }
 
-// commit is step 3. It reports whether anything was written. When the store refuses,
-// everything stays dirty for a later turn, and act holds back what must not be
-// done without a record.
-func (e *Engine) commit() bool {
-	if len(e.dirty) == 0 && !e.metaDirty {
-		return false
-	}
-	e.encodeDirty()
-	err := e.cfg.Store.Commit(e.records)
-	if err != nil && errors.Is(err, state.ErrFull) {
-		e.cfg.Store.UseReserve()
-		err = e.cfg.Store.Commit(e.records)
-	}
-	if err != nil {
-		if e.storeErr == nil {
-			e.say(unit.LevelErr, "", "cannot record the state, nothing new is started until it works again: "+err.Error())
-		}
-		e.storeErr = err
-		return false
-	}
-	if e.storeErr != nil {
-		e.storeErr = nil
-		e.say(unit.LevelNotice, "", "the state is recorded again")
-	}
-	for _, x := range e.dirty {
-		x.dirty, x.specDirty = false, false
-		e.pub.changed(x.index)
-	}
-	e.dirty = e.dirty[:0]
-	e.metaDirty = false
-	return true
-}
-
-// act is the second half of step 4.
-func (e *Engine) act() error {
-	if e.storeErr == nil && len(e.held) > 0 {
-		e.intents = append(e.held, e.intents...)
-		e.held = nil
-	}
-	for i := range e.intents {
-		in := e.intents[i]
-		if e.storeErr != nil && in.Effect.Class() == unit.Probe {
-			e.held = append(e.held, in)
-			continue
-		}
-		e.cfg.World.Actor.Act(in)
-		if !e.checkpoint(StageEffect) {
-			return ErrCrashed
-		}
-	}
-	clear(e.intents)
-	e.intents = e.intents[:0]
-	return nil
-}
-
 // answer tells clients and observers what has become true.
 func (e *Engine) answer() {
 	for _, r := range e.replies {
@@ -368,18 +313,6 @@ func (e *Engine) answer() {
 	e.events = e.events[:0]
 }
 
-func (e *Engine) maintain() bool {
-	more, err := e.cfg.Store.Maintain(maintainBudget)
-	if err != nil {
-		e.say(unit.LevelWarning, "", "cannot tidy the state store: "+err.Error())
-		e.answer()
-		return false
-	}
-	return more // Run turns once more before the next slice, so that inputs never wait for tidying
-}
-
-const maintainBudget = 64 << 10
-
 // touch marks x's record as changed.
 func (e *Engine) touch(x *entry) {
 	if !x.dirty {
@@ -392,16 +325,27 @@ func (e *Engine) publish(ev Event) { e.events = append(e.events, ev) }
 
 func (e *Engine) say(l unit.Level, n unit.Name, text string) { e.publish(Message{l, n, text}) }
 
-// NextDeadline is when the next timer or job timeout elapses.
+// NextDeadline is when the next timer or job timeout elapses, or something must be tried again.
 func (e *Engine) NextDeadline() time.Duration {
+	next := time.Duration(math.MaxInt64)
 	for len(e.heap) > 0 {
 		if e.deadlineValid(e.heap[0]) {
-			return e.heap[0].at
+			next = e.heap[0].at
+			break
 		}
 		e.heapPop()
 	}
-	return time.Duration(math.MaxInt64)
+	for _, l := range e.manAsked { // the least of all: order does not matter
+		next = min(next, l.deadline)
+	}
+	if e.storeErr != nil {
+		next = min(next, e.now.Deadline(storeRetry))
+	}
+	return next
 }
+
+// storeRetry is how often a store that refused is tried again.
+const storeRetry = time.Second
 
 // newInvocation derives a fresh invocation id from the seed, the unit and a counter that
 // is part of the state, so that a run can be repeated.

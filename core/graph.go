@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sysmaster-go/sysmaster/state/record"
 	"github.com/sysmaster-go/sysmaster/unit"
 )
 
@@ -22,7 +23,9 @@ type entry struct {
 	stale  bool   // waits for a Load (first load or reload)
 	gone   bool   // merged into another entry: only a hole in the list
 
-	u       unit.Unit // nil unless load is LoadLoaded
+	u       unit.Unit      // nil unless load is LoadLoaded
+	saved   stored         // the stored machine, while u cannot be made from it
+	unknown record.Unknown // fields of the record that a newer version wrote
 	state   unit.State
 	seq     uint64
 	pending []unit.Emitted // committed and not answered
@@ -65,12 +68,18 @@ func (e *Engine) intern(n unit.Name) *entry {
 	if x := e.names[n]; x != nil {
 		return x
 	}
-	x := &entry{name: n, index: len(e.list), stale: true, load: unit.LoadNotFound, condition: true, assert: true}
+	x := &entry{name: n, index: len(e.list), stale: true, load: unit.LoadNotFound, state: deadState, condition: true, assert: true}
 	e.names[n] = x
 	e.list = append(e.list, x)
 	e.wanted = append(e.wanted, x)
 	return x
 }
+
+// The states of units without a machine.
+var (
+	deadState   = unit.State{Active: unit.Inactive, Sub: "dead", Result: "success"}
+	orphanState = unit.State{Active: unit.Failed, Sub: "failed", Result: "resources"}
+)
 
 // orphaned units have no machine, but perhaps processes: their code failed, or their stored
 // state could not be read.
@@ -89,7 +98,7 @@ func (e *Engine) link(x *entry) {
 		return
 	}
 	if x.typ.Implied != nil {
-		for _, d := range x.typ.Implied(x.spec) {
+		for _, d := range e.implied(x) {
 			e.addDep(x, d)
 		}
 	}
@@ -187,8 +196,8 @@ func (e *Engine) cgroupOf(x *entry) string {
 	if x.name.Kind() == unit.KindSlice {
 		return x.name.SlicePath()
 	}
-	for _, s := range x.edges[unit.InSlice] {
-		if p := s.to.name.SlicePath(); p != "" {
+	if slice := x.edges[unit.InSlice]; len(slice) > 0 {
+		if p := slice[0].to.name.SlicePath(); p != "" {
 			return p + "/" + string(x.name)
 		}
 		return string(x.name)

@@ -12,7 +12,6 @@ type job struct {
 	id           JobID
 	x            *entry
 	typ          unit.JobType
-	restart      bool // began as a restart: after the stop it turns into a start
 	running      bool
 	checking     bool // conditions are being evaluated
 	irreversible bool
@@ -187,6 +186,9 @@ func (e *Engine) withinStartLimit(x *entry) bool {
 
 func (e *Engine) runStop(j *job) {
 	x := j.x
+	if x.orphaned() {
+		e.revive(x)
+	}
 	if x.u == nil || x.state.Active.IsDown() {
 		e.settle(x)
 		return

@@ -1,8 +1,11 @@
 package core
 
 import (
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sysmaster-go/sysmaster/core/sys"
 	"github.com/sysmaster-go/sysmaster/unit"
@@ -13,15 +16,19 @@ const loadBatch = 512
 
 // loading is one Load effect under way.
 type loading struct {
-	entries []*entry
-	reload  bool
+	entries  []*entry
+	reload   bool
+	deadline time.Duration // monotonic: the loader hangs, go on without the answer
 }
+
+// loadTimeout is how long files may take to be read: a hung network file system must not hold
+// up for ever who asked.
+const loadTimeout = 90 * time.Second
 
 // pendingOp is a request that waits until what it refers to is loaded.
 type pendingOp struct {
-	req  *Request
-	run  func()
-	fail func(error)
+	ready func() bool
+	run   func()
 }
 
 // askForFiles emits the Load effects for all stubs that nobody reads yet.
@@ -41,7 +48,7 @@ func (e *Engine) load(batch []*entry, again bool) {
 		names[i] = x.name
 	}
 	e.manSeq++
-	e.manAsked[e.manSeq] = &loading{batch, again}
+	e.manAsked[e.manSeq] = &loading{batch, again, e.now.Deadline(loadTimeout)}
 	e.intents = append(e.intents, sys.Intent{Seq: e.manSeq, Effect: sys.Load{Names: names, Refresh: again && e.reloading.left <= 1}})
 }
 
@@ -79,6 +86,7 @@ func (e *Engine) adopt(x *entry, spec *unit.Spec) *entry {
 		switch {
 		case y == nil:
 			delete(e.names, x.name)
+			e.forgetRecords(x)
 			x.name = spec.Name
 			e.names[spec.Name] = x
 			e.pub.renamed()
@@ -95,6 +103,10 @@ func (e *Engine) adopt(x *entry, spec *unit.Spec) *entry {
 }
 
 func (e *Engine) adoptSpec(x *entry, spec *unit.Spec) *entry {
+	if n := len(encodeSpec(spec)); n > maxSpec {
+		spec = &unit.Spec{Name: spec.Name, Aliases: spec.Aliases, Load: unit.LoadError, FragmentPath: spec.FragmentPath,
+			LoadError: "its files are too big: " + strconv.Itoa(n) + " bytes of settings, at most " + strconv.Itoa(maxSpec)}
+	}
 	x.stale, x.loaded, x.specDirty = false, true, true
 	e.setSpec(x, spec)
 	e.alias(x)
@@ -122,8 +134,24 @@ func (e *Engine) alias(x *entry) {
 	}
 }
 
-// merge turns the stub x into another name of y: edges that pointed to x point to y.
+// forgetRecords deletes what is stored under x's name.
+func (e *Engine) forgetRecords(x *entry) {
+	if x.loaded {
+		e.gone = append(e.gone, x.name)
+	}
+}
+
+// merge turns x, which is a stub or down, into another name of y: edges that pointed to x
+// point to y.
 func (e *Engine) merge(x, y *entry) {
+	e.forgetRecords(x)
+	e.setState(x, deadState)
+	x.u, x.spec, x.timers, x.pending, x.loaded = nil, nil, nil, nil, false
+	e.indexProcs(x)
+	if e.cgs[x.cgroup] == x {
+		delete(e.cgs, x.cgroup)
+	}
+	x.cgroup = ""
 	for n, t := range e.names { // every name of x; the order does not matter
 		if t == x {
 			e.names[n] = y
@@ -168,7 +196,7 @@ func (e *Engine) setSpec(x *entry, spec *unit.Spec) {
 		return
 	}
 	if x.u == nil {
-		u, err := x.typ.New(spec)
+		u, err := newUnit(x.typ, spec)
 		if err != nil {
 			x.load, x.reason = unit.LoadBadSetting, err.Error()
 			e.say(unit.LevelErr, x.name, err.Error())
@@ -230,21 +258,65 @@ func neighbours(x *entry) []*entry {
 	return out
 }
 
-// loadsDone lets the waiting requests go on when nothing is being read any more.
+// maxEarly is how many waiting requests are looked at while files are still being read: each look
+// may walk the whole graph. The rest goes on when nothing is being read any more.
+const maxEarly = 16
+
+// loadsDone lets those waiting requests go on that have all they need.
 func (e *Engine) loadsDone() {
-	if len(e.manAsked) > 0 || len(e.wanted) > 0 {
-		return
-	}
 	ops := e.waiting
 	e.waiting = nil
-	for _, op := range ops {
-		op.run()
+	for i, op := range ops {
+		busy := len(e.wanted) > 0 || len(e.manAsked) > 0
+		if (!busy || i < maxEarly) && op.ready() {
+			op.run()
+		} else {
+			e.waiting = append(e.waiting, op)
+		}
 	}
+}
+
+// loadsOverdue gives up on loads that are not answered.
+func (e *Engine) loadsOverdue() {
+	for _, seq := range slices.Sorted(maps.Keys(e.manAsked)) {
+		if l := e.manAsked[seq]; l.deadline <= e.now.Mono {
+			e.say(unit.LevelErr, l.entries[0].name, "its files are not read in time, nor those of "+strconv.Itoa(len(l.entries)-1)+" more units")
+			e.filesLoaded(sys.Loaded{Seq: seq})
+		}
+	}
+}
+
+// needs are the relations by which a job on a unit looks at others that must be loaded.
+var needs = [...]unit.Relation{unit.Requires, unit.BindsTo, unit.Requisite, unit.Wants, unit.Upholds, unit.Conflicts, unit.PropagatesReloadTo}
+
+// ready reports whether everything is loaded that a request for x looks at. What only ends
+// something never waits for files of other units.
+func (e *Engine) ready(x *entry, ends bool) bool {
+	if x.stale || ends || len(e.wanted) == 0 && len(e.manAsked) == 0 {
+		return !x.stale
+	}
+	seen := map[*entry]bool{x: true}
+	for todo := []*entry{x}; len(todo) > 0; {
+		y := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		for _, r := range needs {
+			for _, d := range y.edges[r] {
+				if d.to.stale {
+					return false
+				}
+				if !seen[d.to] {
+					seen[d.to] = true
+					todo = append(todo, d.to)
+				}
+			}
+		}
+	}
+	return true
 }
 
 // whenLoaded runs f when all that n refers to is loaded: now, or in the turn in which the
 // last file came.
-func (e *Engine) whenLoaded(r *Request, n unit.Name, f func(x *entry)) {
+func (e *Engine) whenLoaded(r *Request, n unit.Name, ends bool, f func(x *entry)) {
 	if _, err := unit.ParseName(string(n)); err != nil {
 		e.reply(r, Response{Err: &RequestError{n, ErrNoSuchUnit, "not a valid unit name"}})
 		return
@@ -254,15 +326,19 @@ func (e *Engine) whenLoaded(r *Request, n unit.Name, f func(x *entry)) {
 		return
 	}
 	x := e.intern(n)
-	if x.load == unit.LoadNotFound && !x.stale && x.job == nil && x.state.Active.IsDown() {
+	if (x.load == unit.LoadNotFound || x.spec == nil) && !x.stale && x.job == nil && x.state.Active.IsDown() {
 		x.stale = true // look again: the file may have come since
 		e.wanted = append(e.wanted, x)
 	}
-	if !x.stale && len(e.wanted) == 0 && len(e.manAsked) == 0 {
+	if e.ready(x, ends) {
 		f(x)
 		return
 	}
-	e.waiting = append(e.waiting, &pendingOp{req: r, run: func() { f(e.names[n]) }})
+	// By name: meanwhile it may become the name of another unit.
+	e.waiting = append(e.waiting, &pendingOp{
+		ready: func() bool { return e.ready(e.intern(n), ends) },
+		run:   func() { f(e.intern(n)) },
+	})
 }
 
 // loadable is why x cannot be started; nil when it can.

@@ -23,9 +23,9 @@ func (e *Engine) reply(r *Request, resp Response) {
 func (e *Engine) request(r *Request) {
 	switch op := r.Op.(type) {
 	case OpJob:
-		e.whenLoaded(r, op.Unit, func(x *entry) { e.jobRequest(r, op, x) })
+		e.whenLoaded(r, op.Unit, op.Type == unit.JobStop, func(x *entry) { e.jobRequest(r, op, x) })
 	case OpLoad:
-		e.whenLoaded(r, op.Unit, func(x *entry) { e.reply(r, Response{Unit: x.name}) })
+		e.whenLoaded(r, op.Unit, true, func(x *entry) { e.reply(r, Response{Unit: x.name}) })
 	case OpKill:
 		e.killRequest(r, op)
 	case OpResetFailed:
@@ -50,7 +50,8 @@ func (e *Engine) jobRequest(r *Request, op OpJob, x *entry) {
 		e.reply(r, Response{Unit: x.name, Err: ErrShuttingDown})
 		return
 	}
-	if e.storeErr != nil && op.Type != unit.JobStop {
+	// What the manager itself wants is queued, and goes on when the store works again.
+	if e.storeErr != nil && r.settled == nil && op.Type != unit.JobStop && op.Mode != unit.ModeReplaceIrreversibly {
 		e.reply(r, Response{Unit: x.name, Err: &RequestError{x.name, ErrStore, e.storeErr.Error()}})
 		return
 	}
@@ -65,11 +66,16 @@ func (e *Engine) jobRequest(r *Request, op OpJob, x *entry) {
 func (e *Engine) killRequest(r *Request, op OpKill) {
 	x := e.lookup(op.Unit)
 	switch {
-	case x == nil || x.u == nil:
+	case x == nil || x.u == nil && !x.orphaned():
 		e.reply(r, Response{Err: &RequestError{op.Unit, ErrNoSuchUnit, "it is not loaded"}})
 		return
 	case op.Signal < 1 || op.Signal > 64:
 		e.reply(r, Response{Err: &RequestError{op.Unit, ErrNotSupported, "no such signal"}})
+		return
+	}
+	if x.u == nil {
+		e.manage(x, unit.Kill{Signal: op.Signal})
+		e.reply(r, Response{Unit: x.name})
 		return
 	}
 	if why := e.handle(x, unit.Request{Kind: unit.RequestKill, Signal: op.Signal, Who: op.Who}); why != "" {
@@ -83,7 +89,7 @@ func (e *Engine) resetFailed(r *Request, op OpResetFailed) {
 	reset := func(x *entry) {
 		x.starts, x.limited = nil, false
 		e.touch(x)
-		if x.u == nil && x.state.Active == unit.Failed {
+		if x.orphaned() {
 			e.revive(x)
 		}
 		if x.u != nil && x.state.Active == unit.Failed {
@@ -108,17 +114,20 @@ func (e *Engine) resetFailed(r *Request, op OpResetFailed) {
 	e.reply(r, Response{Unit: x.name})
 }
 
-// revive gives a unit whose code had failed a new start.
+// revive gives an orphaned unit a new machine, after killing what may be left of the old
+// one's processes: a new one would know nothing of them, and start a second set.
 func (e *Engine) revive(x *entry) {
-	if x.spec == nil {
-		return
+	if x.cgroup != "" {
+		e.manage(x, unit.Kill{Signal: sigKILL})
 	}
-	e.setSpec(x, x.spec)
-	if x.u != nil {
-		e.stateMayHaveChanged(x)
-		return
+	x.saved = stored{}
+	old := x.state
+	e.setState(x, deadState)
+	if x.spec != nil {
+		e.setSpec(x, x.spec)
 	}
-	e.setState(x, unit.State{})
+	e.touch(x)
+	e.publish(UnitChanged{x.name, old, x.state})
 }
 
 func (e *Engine) cancel(r *Request, op OpCancel) {
@@ -147,6 +156,7 @@ func (e *Engine) cancel(r *Request, op OpCancel) {
 const (
 	sigHUP   = 1
 	sigINT   = 2
+	sigKILL  = 9
 	sigTERM  = 15
 	sigWINCH = 28
 	sigPWR   = 30
@@ -250,7 +260,7 @@ func (e *Engine) boot() {
 // bootTry starts the first of names; the next one is tried if it cannot be started at all.
 func (e *Engine) bootTry(names []unit.Name) {
 	if len(names) == 0 {
-		e.started = true
+		e.started, e.bootPending = true, false
 		return
 	}
 	mode := e.cfg.Boot.Mode

@@ -48,6 +48,10 @@ func deliver(u unit.Unit, tx *unit.Tx, ev unit.Event) (panicked string) {
 		}
 	}()
 	u.Handle(tx, ev)
+	u.State() // here, where a panic costs the unit only: it will be asked again
+	if h, ok := u.(unit.ProcHolder); ok {
+		h.Procs(func(string, unit.Proc) {})
+	}
 	return ""
 }
 
@@ -55,7 +59,9 @@ func deliver(u unit.Unit, tx *unit.Tx, ev unit.Event) (panicked string) {
 func (e *Engine) panicked(x *entry, what string) {
 	e.say(unit.LevelErr, x.name, "unit type failed: "+what)
 	x.seq++
-	e.emit(x, unit.Emitted{Seq: x.seq, Effect: unit.Kill{Signal: 9}})
+	if x.cgroup != "" {
+		e.emit(x, unit.Emitted{Seq: x.seq, Effect: unit.Kill{Signal: sigKILL}})
+	}
 	x.u = nil
 	x.timers = nil
 	x.load, x.reason = unit.LoadError, "the unit's type failed: "+what
@@ -124,12 +130,12 @@ func (e *Engine) manage(x *entry, f unit.Effect) {
 
 // stateMayHaveChanged compares x's state with the last one seen, and queues what a change means.
 func (e *Engine) stateMayHaveChanged(x *entry) {
-	old, now := x.state, unit.State{}
+	old, now := x.state, deadState
 	switch {
 	case x.u != nil:
 		now = x.u.State()
 	case old.Active != unit.Inactive: // its code failed, or its file went while it ran
-		now = unit.State{Active: unit.Failed, Sub: "failed", Result: "resources"}
+		now = orphanState
 	}
 	if old == now {
 		return

@@ -2,6 +2,7 @@ package core
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -25,18 +26,15 @@ import (
 func (e *Engine) recover() error {
 	specs := make(map[string]*unit.Spec)
 	units := make(map[string][]byte)
+	meta := false
 	report, err := e.cfg.Store.Load(func(r state.Record) error {
 		switch r.Segment {
 		case state.Meta:
 			if r.Key == metaKey {
-				return e.decodeMeta(r.Data)
+				meta = e.readMeta(r.Data)
 			}
 		case state.Specs:
-			s, err := decodeSpec(r.Data)
-			if err != nil {
-				return fmt.Errorf("cannot read the stored settings of %s: %w", r.Key, err)
-			}
-			specs[r.Key] = s
+			specs[r.Key] = e.readSpec(r)
 		case state.Units:
 			units[r.Key] = slices.Clone(r.Data)
 		}
@@ -48,7 +46,12 @@ func (e *Engine) recover() error {
 	for _, p := range report.Problems {
 		e.say(unit.LevelErr, "", "state store: "+p.String())
 	}
-	e.rebuild(specs, units)
+	if !meta && len(specs) > 0 { // lost: what is known is that the machine is up
+		e.booted, e.started = true, true
+		e.nextJob += 1 << 16
+		e.metaDirty = true
+	}
+	e.rebuild(specs, units, report.Whole())
 	if !e.booted {
 		e.boot()
 		return nil
@@ -59,29 +62,49 @@ func (e *Engine) recover() error {
 	return nil
 }
 
-// rebuild is step 2.
-func (e *Engine) rebuild(specs map[string]*unit.Spec, units map[string][]byte) {
+// readMeta reports whether the engine's own record could be read.
+func (e *Engine) readMeta(data []byte) bool {
+	if err := e.decodeMeta(data); err != nil {
+		e.say(unit.LevelErr, "", "cannot read the engine's own record: "+err.Error())
+		return false
+	}
+	return true
+}
+
+// readSpec gives a unit whose settings cannot be read some that say so, until the next
+// daemon-reload.
+func (e *Engine) readSpec(r state.Record) *unit.Spec {
+	s, err := decodeSpec(r.Data)
+	if err == nil && s.Name == unit.Name(r.Key) {
+		return s
+	}
+	why := "its stored settings cannot be read; daemon-reload reads its files again"
+	if err != nil {
+		why += ": " + err.Error()
+	}
+	e.say(unit.LevelErr, unit.Name(r.Key), why)
+	return &unit.Spec{Name: unit.Name(r.Key), Load: unit.LoadError, LoadError: why}
+}
+
+// rebuild is step 2. whole is false if the store lost records.
+func (e *Engine) rebuild(specs map[string]*unit.Spec, units map[string][]byte, whole bool) {
+	for name := range units { // lost settings: the order does not matter
+		if specs[name] == nil {
+			specs[name] = e.readSpec(state.Record{Key: name, Data: nil})
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(specs)) {
 		x := e.intern(unit.Name(name))
 		x.stale, x.loaded = false, true
-		e.restore(x, specs[name], units[name])
+		e.restore(x, specs[name], units[name], whole)
 	}
 	e.wanted = nil
 	for _, x := range slices.Clone(e.list) {
 		e.alias(x)
 	}
-	kept := make(map[*entry]string)
-	for _, x := range e.list {
-		kept[x] = x.cgroup
-	}
 	e.relink()
-	for x, path := range kept {
-		if path != "" {
-			x.cgroup = path // where its processes are, whatever the graph says now
-		}
-		e.indexProcs(x)
-	}
 	for _, x := range e.list {
+		e.indexProcs(x)
 		for _, t := range x.timers {
 			e.heapPush(t.at, x, t.id)
 		}
@@ -96,34 +119,49 @@ func (e *Engine) rebuild(specs map[string]*unit.Spec, units map[string][]byte) {
 }
 
 // restore gives x its stored specification and state. What cannot be read costs that unit
-// only; its processes stay in its control group, where stop finds them.
-func (e *Engine) restore(x *entry, spec *unit.Spec, data []byte) {
+// only: it is orphaned, and its processes are found by its control group.
+func (e *Engine) restore(x *entry, spec *unit.Spec, data []byte, whole bool) {
 	e.setSpecOnly(x, spec)
-	if data == nil {
+	if data == nil && whole {
 		e.fresh(x)
 		return
 	}
 	load, reason := x.load, x.reason
 	s, err := decodeUnit(data, x)
-	if x.typ == nil {
-		x.load, x.reason = load, reason
-		return
-	}
-	if err == nil && s.hasUnit {
-		x.u, err = x.typ.Restore(spec, s.version, s.snapshot)
-	}
+	known := x.state
+	x.state = deadState
+	e.setState(x, known)
 	switch {
 	case err != nil:
-		e.say(unit.LevelErr, x.name, "cannot read its stored state: "+err.Error())
-		x.pending, x.timers, x.job = nil, nil, nil
-		e.fresh(x)
-	case x.u != nil:
-		e.setState(x, x.u.State())
-	default:
-		s := x.state
-		x.state = unit.State{}
-		e.setState(x, s)
+	case data == nil:
+		err = errLost
+	case x.typ == nil || load == unit.LoadError && spec.FragmentPath == "" && s.hasUnit:
+		x.load, x.reason, x.saved = load, reason, s
+		if s.hasUnit {
+			e.orphan(x)
+		}
+		return
+	case s.hasUnit:
+		if x.u, err = restoreUnit(x.typ, spec, s.version, s.snapshot); err == nil {
+			e.setState(x, x.u.State())
+		}
 	}
+	if err != nil {
+		x.load, x.reason, x.saved = unit.LoadError, "cannot read its stored state: "+err.Error(), s
+		e.say(unit.LevelErr, x.name, x.reason+"; stop or reset-failed kill what is left of it and begin anew")
+		e.orphan(x)
+	}
+}
+
+var errLost = errors.New("it is lost")
+
+// orphan marks a unit whose machine is lost. Numbers of effects go on far from those that
+// may have been used.
+func (e *Engine) orphan(x *entry) {
+	x.u, x.pending, x.timers, x.job = nil, nil, nil, nil
+	x.seq += 1 << 32
+	e.setState(x, orphanState)
+	e.touch(x)
 }
 
 // fresh makes x's unit in its first state, if its files allow it.
@@ -197,6 +235,9 @@ func (e *Engine) reconnect() {
 			e.manage(x, unit.Attach{Proc: p.Proc})
 		}
 		if x.u != nil && (!x.state.Active.IsDown() || len(x.procs) > 0) {
+			if _, ok := x.u.(unit.ProcHolder); ok && len(x.procs) == 0 && x.cgroup != "" {
+				e.manage(x, unit.Attach{}) // its group may hold processes that the unit does not know
+			}
 			e.followUp(recoveredLater{x})
 		}
 	}

@@ -76,10 +76,11 @@ func (e *Engine) applyReload() {
 			if !sameSpec(x.spec, spec) {
 				e.respec(x, spec)
 			}
-			e.alias(x)
 		}
 	}
+	e.rename()
 	e.relink()
+	e.untieJobs()
 	e.publish(Reloading{false})
 	for _, q := range r.requests {
 		e.reply(q, Response{})
@@ -101,6 +102,10 @@ func (e *Engine) respec(x *entry, spec *unit.Spec) {
 	x.specDirty = true
 	idle := x.state.Active.IsDown() && len(x.pending) == 0
 	switch {
+	case x.orphaned() && x.saved.hasUnit && spec.Load == unit.LoadLoaded:
+		e.unorphan(x, spec)
+	case x.orphaned() && x.cgroup != "": // its processes are not known to be gone
+		x.spec = spec
 	case x.u == nil || x.load != unit.LoadLoaded && idle:
 		x.u = nil
 		e.setSpec(x, spec)
@@ -112,7 +117,11 @@ func (e *Engine) respec(x *entry, spec *unit.Spec) {
 		x.load, x.reason = spec.Load, spec.LoadError
 		x.spec = withLoad(x.spec, spec)
 	default:
-		v, err := x.typ.Restore(spec, x.typ.Version, x.u.Snapshot(nil))
+		e.takeSnapshot(x)
+		if x.u == nil {
+			return
+		}
+		v, err := restoreUnit(x.typ, spec, x.typ.Version, bytes.Clone(e.snapshot))
 		if err != nil {
 			e.say(unit.LevelErr, x.name, "new settings are not taken: "+err.Error())
 			x.load, x.reason = unit.LoadBadSetting, err.Error()
@@ -122,6 +131,64 @@ func (e *Engine) respec(x *entry, spec *unit.Spec) {
 		e.setSpec(x, spec)
 		e.indexProcs(x)
 		e.stateMayHaveChanged(x)
+	}
+}
+
+// unorphan gives a unit back its stored machine, now that its settings can be read.
+func (e *Engine) unorphan(x *entry, spec *unit.Spec) {
+	typ := e.cfg.Types[x.name.Kind()]
+	if typ == nil {
+		return
+	}
+	u, err := restoreUnit(typ, spec, x.saved.version, x.saved.snapshot)
+	if err != nil {
+		e.say(unit.LevelErr, x.name, "cannot read its stored state: "+err.Error())
+		return
+	}
+	x.u, x.saved = u, stored{}
+	e.setSpec(x, spec)
+	e.stateMayHaveChanged(x)
+	e.indexProcs(x)
+	for _, p := range x.procs {
+		e.manage(x, unit.Attach{Proc: p.Proc})
+	}
+	e.followUp(recoveredLater{x})
+}
+
+// rename makes the names anew from what the files say now: one may have become another name of
+// a unit, or a unit of its own.
+func (e *Engine) rename() {
+	clear(e.names)
+	list := e.byName()
+	for _, x := range list {
+		e.names[x.name] = x
+	}
+	for _, x := range list {
+		if !x.gone && x.spec != nil {
+			e.alias(x)
+		}
+	}
+	e.pub.renamed()
+}
+
+// untieJobs cancels jobs that the new order makes wait for each other: of each ring the first by name.
+func (e *Engine) untieJobs() {
+	for len(e.jobs) > 1 {
+		p := &plan{e: e, merged: make(map[*entry]*planned)}
+		for _, x := range e.byName() {
+			if x.job != nil {
+				j := &planned{x: x, typ: x.job.typ, old: true}
+				p.merged[x], p.order = j, append(p.order, j)
+			}
+		}
+		rings := p.rings()
+		for _, ring := range rings {
+			e.say(unit.LevelErr, ring[0].x.name, "its job is cancelled: after the reload the queued jobs have an "+(&CycleError{cyclePath(ring)}).Error())
+			e.finish(ring[0].x.job, unit.JobCanceled)
+		}
+		if len(rings) == 0 {
+			return
+		}
 	}
 }
 

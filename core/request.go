@@ -36,7 +36,7 @@ type (
 		Mode   unit.JobMode
 		Manual bool
 	}
-	// OpLoad loads the unit and what it refers to.
+	// OpLoad loads the unit. What it refers to is loaded too, perhaps after the answer.
 	OpLoad struct{ Unit unit.Name }
 	// OpKill signals a unit's processes.
 	OpKill struct {

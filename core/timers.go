@@ -2,6 +2,7 @@ package core
 
 import (
 	"container/heap"
+	"slices"
 	"time"
 
 	"github.com/sysmaster-go/sysmaster/unit"
@@ -37,7 +38,19 @@ func (h *deadlines) Pop() any {
 
 func (e *Engine) heapPush(at time.Duration, x *entry, id string) {
 	e.manHeap++
+	e.trimHeap()
 	heap.Push(&e.heap, deadline{at, e.manHeap, x, id})
+}
+
+// trimHeap drops outdated entries once they may be the most: a watchdog that is fed a thousand
+// times a second leaves one each time.
+func (e *Engine) trimHeap() {
+	if len(e.heap) < e.heapTrim {
+		return
+	}
+	e.heap = slices.DeleteFunc(e.heap, func(d deadline) bool { return !e.deadlineValid(d) })
+	heap.Init(&e.heap)
+	e.heapTrim = max(2*len(e.heap), 1024)
 }
 
 func (e *Engine) heapPop() deadline { return heap.Pop(&e.heap).(deadline) }
@@ -57,6 +70,7 @@ func (e *Engine) deadlineValid(d deadline) bool {
 
 // elapse fires every timer whose time has come, each once.
 func (e *Engine) elapse() {
+	e.loadsOverdue()
 	for len(e.heap) > 0 && e.heap[0].at <= e.now.Mono {
 		d := e.heapPop()
 		if !e.deadlineValid(d) {

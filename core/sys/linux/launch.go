@@ -90,6 +90,7 @@ func (w *World) spawn(in sys.Intent, e unit.Spawn, next func()) {
 		return func() {
 			w.spawning--
 			w.spawned(in, e, p, serr)
+			w.releaseNotified(in.Unit)
 			next()
 			if serr != nil {
 				w.exitTold(in.Unit, in.CGroup)

@@ -1,0 +1,77 @@
+package core
+
+import (
+	"fmt"
+
+	"github.com/sysmaster-go/sysmaster/unit"
+)
+
+// The code of a unit type may be anybody's. What it does when it is called outside of Handle is
+// caught here: a panic becomes an error, and costs the unit.
+
+func shielded(what string, f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("unit type failed in %s: %s", what, panicText(p))
+		}
+	}()
+	return f()
+}
+
+func newUnit(t *unit.Type, spec *unit.Spec) (u unit.Unit, err error) {
+	err = shielded("New", func() (err error) {
+		if u, err = t.New(spec); err == nil {
+			u.State()
+		}
+		return err
+	})
+	return unitOrNil(u, err)
+}
+
+func restoreUnit(t *unit.Type, spec *unit.Spec, version uint32, snapshot []byte) (u unit.Unit, err error) {
+	err = shielded("Restore", func() (err error) {
+		if u, err = t.Restore(spec, version, snapshot); err == nil {
+			u.State()
+		}
+		return err
+	})
+	return unitOrNil(u, err)
+}
+
+func unitOrNil(u unit.Unit, err error) (unit.Unit, error) {
+	if err != nil {
+		return nil, err
+	}
+	return u, nil
+}
+
+// implied lists the dependencies of x's kind.
+func (e *Engine) implied(x *entry) (deps []unit.Dep) {
+	err := shielded("Implied", func() error { deps = x.typ.Implied(x.spec); return nil })
+	if err != nil {
+		e.say(unit.LevelErr, x.name, err.Error())
+		return nil
+	}
+	return deps
+}
+
+// takeSnapshot leaves x's snapshot in e.snapshot. A unit that cannot even do that is orphaned.
+func (e *Engine) takeSnapshot(x *entry) {
+	if x.u == nil {
+		return
+	}
+	err := shielded("Snapshot", func() error { e.snapshot = x.u.Snapshot(e.snapshot[:0]); return nil })
+	if err == nil && len(e.snapshot) > maxSnapshot {
+		err = fmt.Errorf("unit type failed in Snapshot: %d bytes, at most %d", len(e.snapshot), maxSnapshot)
+	}
+	if err != nil {
+		e.panicked(x, err.Error())
+	}
+}
+
+// maxSnapshot and maxSpec keep a record of one unit below what the store takes, so that one unit
+// never makes a commit fail that is everybody's.
+const (
+	maxSnapshot = 512 << 10
+	maxSpec     = 960 << 10
+)

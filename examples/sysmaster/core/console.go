@@ -44,12 +44,16 @@ func newConsole(status bool) *console {
 
 // say writes one line; alsoConsole: a person should see it.
 func (c *console) say(level unit.Level, text string, alsoConsole bool) {
+	shown := alsoConsole && c.status
 	if c.kmsg != nil {
+		if shown { // once is enough: what the kernel prints on a serial line, its writer waits for
+			level = unit.LevelDebug
+		}
 		c.mu.Lock()
 		_, _ = c.kmsg.WriteString("<" + strconv.Itoa(24+int(level)) + ">sysmaster-core: " + text + "\n")
 		c.mu.Unlock()
 	}
-	if c.kmsg == nil && level <= unit.LevelWarning || alsoConsole && c.status {
+	if c.kmsg == nil && level <= unit.LevelWarning || shown {
 		select {
 		case c.lines <- text + "\r\n":
 		default: // stuck

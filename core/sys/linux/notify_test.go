@@ -191,3 +191,32 @@ func BenchmarkPeek500Notifications(b *testing.B) {
 		}
 	}
 }
+
+// A process may say READY=1 before the answer to its Spawn is here. Its unit does not know it
+// yet and would not listen, so the message waits for that answer.
+func TestNotifiedWaitsForSpawned(t *testing.T) {
+	w := newWorld(t, Config{})
+	spawn := sys.Intent{Unit: "a.service", Seq: 1, Invocation: [16]byte{7}, Effect: unit.Spawn{Role: "main"}}
+	w.learn(spawn)
+	w.spawning, w.lanes["a.service"] = 1, &lane{busy: true, current: spawn.Effect}
+	cmd := helper(t, "notify", w.cfg.NotifyPath)
+	cmd.Env = append(cmd.Env, "INVOCATION_ID="+hexID(spawn.Invocation))
+	in, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	awaitState(t, w, func() bool { return len(w.notify.held["a.service"]) > 0 })
+	require.Empty(t, drain(w))
+
+	w.spawning = 0
+	delete(w.lanes, "a.service")
+	w.answer(spawn, unit.Spawned{Seq: 1, Role: "main", Proc: unit.Proc{PID: cmd.Process.Pid, Start: 1}})
+	w.releaseNotified("a.service")
+	ins := drain(w)
+	require.Len(t, ins, 2)
+	require.IsType(t, unit.Spawned{}, ins[0].Body)
+	require.IsType(t, unit.Notified{}, ins[1].Body)
+	require.Equal(t, unit.Name("a.service"), ins[1].Unit)
+	require.Empty(t, w.notify.held)
+	require.NoError(t, in.Close())
+	require.NoError(t, cmd.Wait())
+}

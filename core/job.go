@@ -94,7 +94,7 @@ func (e *Engine) runStart(j *job) {
 		e.finish(j, unit.JobFailed)
 	case x.state.Active.IsUp():
 		e.finish(j, unit.JobDone)
-	case x.state.Active == unit.Activating && x.state.Sub != "auto-restart":
+	case x.state.Active == unit.Activating && !x.resting():
 		// It is on its way for another reason: the job ends when it arrives.
 	case x.state.Active == unit.Deactivating:
 		// A unit takes a start when it is down; the job is looked at again at each change.
@@ -222,7 +222,7 @@ func (e *Engine) settle(x *entry) {
 			e.finish(j, unit.JobDone)
 		case a == unit.Failed:
 			e.finish(j, unit.JobFailed)
-		case a == unit.Activating && x.state.Sub == "auto-restart":
+		case x.resting():
 			e.finish(j, unit.JobFailed) // this attempt is over; the next one is a job of its own
 		case a == unit.Inactive && j.typ == unit.JobStart:
 			e.finish(j, unit.JobDone) // a oneshot that ran through

@@ -144,7 +144,7 @@ func (e *Engine) stateMayHaveChanged(x *entry) {
 	e.touch(x)
 	e.stamp(x, old.Active, now.Active)
 	e.publish(UnitChanged{x.name, old, now})
-	unexpected := e.unexpected(x)
+	unexpected := e.unexpected(x) || x.resting()
 	e.settle(x)
 	if x.job != nil && !x.job.running {
 		e.queueRun(x)
@@ -235,7 +235,7 @@ func (e *Engine) retroactive(x *entry, old, now unit.ActiveState) {
 				e.nextTurn(jobLater{d.to.name, unit.JobStop, unit.ModeReplace, "conflicts with " + string(x.name)})
 			}
 		}
-	case !old.IsDown() && old != unit.Deactivating && (now.IsDown() || now == unit.Deactivating):
+	case !old.IsDown() && old != unit.Deactivating && (now.IsDown() || now == unit.Deactivating || x.resting()):
 		for _, d := range x.edges[unit.BoundBy] {
 			if !d.to.state.Active.IsDown() && d.to.state.Active != unit.Deactivating {
 				e.nextTurn(jobLater{d.to.name, unit.JobStop, unit.ModeReplace, "bound to " + string(x.name)})
@@ -253,13 +253,16 @@ func (e *Engine) consequences(x *entry, old, now unit.State) {
 		}
 	}
 	if now.Active == unit.Inactive && old.Active != unit.Inactive {
-		if old.Active != unit.Failed {
+		if old.Active != unit.Failed && old.Sub != autoRestart && x.condition {
 			e.triggerAll(x, unit.OnSuccess, x.common.OnSuccessJobMode)
 			e.machineAction(x.common.SuccessAction, x.common.SuccessActionExit, string(x.name)+" ended")
 		}
 	}
 	if !now.Active.IsUp() && old.Active.IsUp() || now.Active.IsDown() {
 		e.checkNeeded(x)
+	}
+	if now.Active == unit.Active {
+		e.stopUnneeded(x)
 	}
 	if !now.Active.IsDown() && old.Active.IsDown() {
 		x.limited = false
@@ -277,13 +280,24 @@ func (e *Engine) consequences(x *entry, old, now unit.State) {
 func (e *Engine) checkNeeded(x *entry) {
 	for _, r := range [...]unit.Relation{unit.Requires, unit.Requisite, unit.Wants, unit.BindsTo} {
 		for _, d := range x.edges[r] {
-			y := d.to
-			if !y.common.StopWhenUnneeded || !y.state.Active.IsUp() || y.job != nil || e.needed(y) {
-				continue
-			}
-			e.nextTurn(jobLater{y.name, unit.JobStop, unit.ModeFail, "not needed any more"})
+			e.stopUnneeded(d.to)
 		}
 	}
+}
+
+func (e *Engine) stopUnneeded(y *entry) {
+	if y.common.StopWhenUnneeded && y.state.Active.IsUp() && y.job == nil && !e.needed(y) {
+		e.nextTurn(jobLater{y.name, unit.JobStop, unit.ModeFail, "not needed any more"})
+	}
+}
+
+// autoRestart is the sub state of a service that is down and will start again by itself. It counts as
+// activating; systemd lets it pass through failed or inactive on its way, and what hangs on that
+// is done here when it arrives.
+const autoRestart = "auto-restart"
+
+func (x *entry) resting() bool {
+	return x.state.Active == unit.Activating && x.state.Sub == autoRestart
 }
 
 func (e *Engine) needed(y *entry) bool {

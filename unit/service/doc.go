@@ -16,7 +16,7 @@
 //
 //	                 dead, failed   auto-restart   starting      running, exited     reload        stopping
 //	Start            start          start          -             -                   -             refuse
-//	Stop             -              dead, failed   signal        ExecStop, signal    signal        -
+//	Stop             -              dead           signal        ExecStop, signal    signal        -
 //	Reload           refuse         refuse         refuse        reload, or refuse   refuse        refuse
 //	                                                             without ExecReload
 //	Spawned          -              -              next          -                   -             -

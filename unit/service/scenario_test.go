@@ -210,7 +210,7 @@ var scenarios = []struct {
 		if _, e := find[unit.Enqueue](r); e != (unit.Enqueue{Unit: "x.service", Type: unit.JobRestart, Mode: unit.ModeReplace}) {
 			r.t.Errorf("Enqueue = %v", e)
 		}
-		r.send(unit.Stop{}).want("failed", "exit-code")
+		r.send(unit.Stop{}).want("dead", "exit-code")
 		r.start().up(6).want("running", "success")
 		if n := prop(r, "NRestarts"); n != uint32(1) {
 			r.t.Errorf("NRestarts = %v", n)

@@ -12,8 +12,8 @@ func (s *Service) onStop(tx *unit.Tx) {
 	}
 	s.restartAllowed = false
 	switch {
-	case s.phase == autoRestart:
-		s.set(tx, s.endPhase())
+	case s.phase == autoRestart: // it has failed, or ended, already
+		s.set(tx, dead)
 		s.release(tx, false)
 	case s.phase.starting(), s.phase == reload:
 		s.enterSignal(tx, stopSigterm, success)

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sysmaster-go/sysmaster/init/shutdown"
 )
 
 // binaries are what must be beside sandbox.
@@ -219,7 +221,7 @@ func (b *booted) wait(p plan) (int, error) {
 			}
 		case err := <-b.ended:
 			<-b.read
-			return b.result(got, told, err)
+			return b.result(p, got, told, err)
 		case s := <-signals:
 			return b.end(128+int(s.(syscall.Signal)), "ended by "+s.String())
 		case <-late:
@@ -228,11 +230,20 @@ func (b *booted) wait(p plan) (int, error) {
 	}
 }
 
-// result judges a sandbox whose PID 1 ended by itself.
-func (b *booted) result(got *verdict, told chan verdict, err error) (int, error) {
+// result judges a sandbox whose PID 1 ended by itself. Whoever uses it may have it power off or
+// reboot, which here is an end, too.
+func (b *booted) result(p plan, got *verdict, told chan verdict, err error) (int, error) {
 	if got == nil && told != nil {
 		if v, ok := <-told; ok {
 			got = &v
+		}
+	}
+	check := p.Terminal == "" && len(p.Command) == 0
+	code := b.cmd.ProcessState.ExitCode()
+	if !check && (code == 0 || code == shutdown.ExitReboot) {
+		err = nil
+		if got == nil {
+			got = &verdict{}
 		}
 	}
 	switch {

@@ -130,6 +130,8 @@ func testCommand(t *testing.T, dir string, uid int) {
 		{"(: >/usr/written) || echo refused", 0, "refused\n"},
 		{"chmod 600 /dev/null || echo refused", 0, "refused\n"},
 		{"(echo 1 >/proc/sys/kernel/panic) || echo refused", 0, "refused\n"},
+		{"sctl reboot; exec sleep 1000", 0, ""},
+		{"for n in 1 2 3 4 5; do p=$(pidof sysmaster-core); kill -9 $p; until q=$(pidof sysmaster-core) && [ $q != $p ] && sctl is-system-running >/dev/null; do sleep 0.05; done; done; sctl show -p NRestarts --value ticker.service beacon.service; cat /run/demo/prepared", 0, "0\n\n0\nprepared\n"},
 		{"sctl kill --signal=KILL ticker.service; until sctl is-active --quiet ticker.service && [ $(sctl show -p NRestarts --value ticker.service) = 1 ]; do sleep 0.1; done; echo back", 0, "back\n"},
 		{"printf '[Service]\\nExecStart=/bin/false\\nType=oneshot\\n' >/etc/systemd/system/sad.service; sctl start sad.service; sctl is-failed sad.service", 0, "failed\n"},
 	} {

@@ -16,9 +16,11 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/sysmaster-go/sysmaster/init/shutdown"
 )
+
+// exitReboot is init's exit code in a container that asks to be started again
+// (init/shutdown.ExitReboot, whose package would be linked for this number alone).
+const exitReboot = 133
 
 // binaries are what must be beside sandbox.
 func binaries() []string {
@@ -240,7 +242,7 @@ func (b *booted) result(p plan, got *verdict, told chan verdict, err error) (int
 	}
 	check := p.Terminal == "" && len(p.Command) == 0
 	code := b.cmd.ProcessState.ExitCode()
-	if !check && (code == 0 || code == shutdown.ExitReboot) {
+	if !check && (code == 0 || code == exitReboot) {
 		err = nil
 		if got == nil {
 			got = &verdict{}

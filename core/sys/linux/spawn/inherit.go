@@ -110,10 +110,7 @@ func await(pid int, ws *syscall.WaitStatus) bool {
 // faults says why a direct child would not find what systemd promises; empty: it would.
 func (in *inherited) faults(limits []execspec.Limit) []string {
 	var why []string
-	// glibc's posix_spawn leaves the two signals that it keeps for itself, 32 and 33, ignored in
-	// whoever was started by it; its programs set them up anew.
-	const glibcOwn = 1<<31 | 1<<32
-	if in.sigIgnored&^glibcOwn != 1<<(uint(unix.SIGPIPE)-1) {
+	if in.sigIgnored != 1<<(uint(unix.SIGPIPE)-1) {
 		why = append(why, fmt.Sprintf("ignored signals are %#x, not SIGPIPE alone", in.sigIgnored))
 	}
 	if in.nice != 0 || in.policy != 0 {

@@ -6,6 +6,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"unsafe"
 
 	"github.com/sysmaster-go/sysmaster/unit/execspec"
 )
@@ -71,5 +72,11 @@ func settleSignals() {
 		if n != syscall.SIGPIPE && signal.Ignored(n) {
 			signal.Notify(discard, n)
 		}
+	}
+	// glibc's posix_spawn leaves the two signals that it keeps for itself ignored in whoever it
+	// starts (make does), and package signal does not handle them.
+	var standard [4]uint64 // a struct kernel_sigaction of zeros: SIG_DFL
+	for _, n := range [...]uintptr{32, 33} {
+		_, _, _ = syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, n, uintptr(unsafe.Pointer(&standard)), 0, 8, 0, 0)
 	}
 }

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/sysmaster-go/sysmaster/core/sys"
@@ -292,7 +293,7 @@ func decodeTimer(f record.Field, x *entry) error {
 func decodeJob(f record.Field, x *entry) error {
 	j := &job{x: x}
 	x.job = j
-	return f.Message(func(f record.Field) error {
+	err := f.Message(func(f record.Field) error {
 		switch f.Tag {
 		case 1:
 			return record.Uint(f, &j.id)
@@ -313,6 +314,10 @@ func decodeJob(f record.Field, x *entry) error {
 		}
 		return nil
 	})
+	if err == nil && (j.id == 0 || j.typ < unit.JobStart || j.typ > unit.JobRestart) {
+		return fmt.Errorf("cannot read job %d of type %d", j.id, j.typ)
+	}
+	return err
 }
 
 func decodeTimes(f record.Field, t *Times) error {

@@ -63,6 +63,9 @@ const gcPercent = 50
 func run() error {
 	opt := readOptions()
 	con := newConsole(opt.showStatus)
+	for _, p := range opt.problems {
+		con.say(unit.LevelWarning, p, true)
+	}
 	client, err := fdstore.FromEnviron(os.Getenv)
 	if err != nil {
 		return fmt.Errorf("sysmaster-core is started by sysmaster-init: %w", err)

@@ -14,6 +14,7 @@ type options struct {
 	unitPath      []string // nil: the standard one
 	allowDegraded bool
 	showStatus    bool
+	problems      []string // what was given and makes no sense
 	shim          string
 }
 
@@ -42,6 +43,10 @@ func readOptions() options {
 		}
 		o.set(strings.TrimPrefix(p.Key, "sysmaster."), p.Value, p.HasValue, p.Key)
 	}
+	for _, a := range os.Args[1:] {
+		key, value, has := strings.Cut(strings.TrimPrefix(a, "--"), "=")
+		o.set(key, value, has, "sysmaster."+key)
+	}
 	if path := os.Getenv("SYSMASTER_UNIT_PATH"); path != "" {
 		o.unitPath = strings.Split(path, ":")
 	}
@@ -51,9 +56,12 @@ func readOptions() options {
 func (o *options) set(key, value string, has bool, full string) {
 	switch {
 	case full == "systemd.unit" || full == "sysmaster.unit":
-		if n, err := unit.ParseName(value); err == nil {
-			o.unit = n
+		n, err := unit.ParseName(value)
+		if err != nil {
+			o.problems = append(o.problems, full+"="+value+": not a unit's name; "+string(o.unit)+" is started")
+			return
 		}
+		o.unit = n
 	case full == key: // not ours
 	case key == "unit-path":
 		o.unitPath = strings.Split(value, ":")
@@ -63,6 +71,8 @@ func (o *options) set(key, value string, has bool, full string) {
 		o.shim = value
 	case key == "show-status":
 		o.showStatus = !has || truth(value, true)
+	case key != "core": // which is init's
+		o.problems = append(o.problems, full+": no such option; there are unit, unit-path, allow-degraded, shim and show-status")
 	}
 }
 

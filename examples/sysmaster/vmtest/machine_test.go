@@ -21,7 +21,7 @@ import (
 const (
 	bootLimit     = 3 * time.Minute
 	stepLimit     = time.Minute
-	poweroffLimit = time.Minute
+	poweroffLimit = 2 * time.Minute // systemctl first waits twice 25 s for a log-in manager on the bus
 	machineLife   = 8 * time.Minute
 )
 

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"bytes"
 	"fmt"
 	"time"
 
@@ -67,6 +68,7 @@ func (e *Engine) encodeMeta(enc *record.Encoder) {
 		enc.Message(5, func(enc *record.Encoder) {
 			enc.String(1, e.shutdown.Verb)
 			enc.Int(2, int64(e.shutdown.Code))
+			enc.Raw(e.newerShutdown)
 		})
 	}
 	enc.OptInt(6, int64(e.exitCode))
@@ -98,10 +100,14 @@ func (e *Engine) decodeMeta(data []byte) error {
 		case 5:
 			e.shutdown = new(sys.Shutdown)
 			return f.Message(func(f record.Field) error {
-				if f.Tag == 1 {
+				switch f.Tag {
+				case 1:
 					return record.String(f, &e.shutdown.Verb)
+				case 2:
+					return record.Int(f, &e.shutdown.Code)
 				}
-				return record.Int(f, &e.shutdown.Code)
+				e.newerShutdown.Keep(f)
+				return nil
 			})
 		case 6:
 			return record.Int(f, &e.exitCode)
@@ -140,14 +146,17 @@ func (e *Engine) encodeUnit(enc *record.Encoder, x *entry) {
 	}
 	enc.OptUint(3, x.seq)
 	for _, em := range x.pending {
-		m := enc.Begin(4)
-		encodeEffect(enc, em)
-		enc.End(m)
+		if raw := x.asRead[em.Seq]; raw != nil {
+			enc.Raw(raw)
+			continue
+		}
+		encodePending(enc, em)
 	}
 	for _, t := range x.timers {
 		m := enc.Begin(5)
 		enc.String(1, t.id)
 		enc.Int(2, int64(t.at))
+		enc.Raw(t.unknown)
 		enc.End(m)
 	}
 	if j := x.job; j != nil {
@@ -160,6 +169,7 @@ func (e *Engine) encodeUnit(enc *record.Encoder, x *entry) {
 		enc.OptInt(6, int64(j.began))
 		enc.OptInt(7, int64(j.deadline))
 		enc.OptBool(8, j.checking)
+		enc.Raw(j.unknown)
 		enc.End(m)
 	}
 	if x.invocation != [16]byte{} {
@@ -175,6 +185,7 @@ func (e *Engine) encodeUnit(enc *record.Encoder, x *entry) {
 			enc.End(tm)
 		}
 	}
+	enc.Raw(x.newerTimes)
 	enc.End(m)
 	for _, t := range x.starts {
 		enc.Int(9, int64(t))
@@ -219,9 +230,7 @@ func decodeUnit(data []byte, x *entry) (s stored, err error) {
 		case 3:
 			return record.Uint(f, &x.seq)
 		case 4:
-			em, err := decodeEffect(f)
-			x.pending = append(x.pending, em)
-			return err
+			return decodePending(f, x)
 		case 5:
 			return decodeTimer(f, x)
 		case 6:
@@ -231,7 +240,7 @@ func decodeUnit(data []byte, x *entry) (s stored, err error) {
 			copy(x.invocation[:], b)
 			return err
 		case 8:
-			return decodeTimes(f, &x.times)
+			return decodeTimes(f, x)
 		case 9:
 			var t time.Duration
 			err := record.Int(f, &t)
@@ -268,6 +277,34 @@ func decodeUnit(data []byte, x *entry) (s stored, err error) {
 	return s, err
 }
 
+// encodePending writes one unanswered effect of a unit.
+func encodePending(enc *record.Encoder, em unit.Emitted) {
+	m := enc.Begin(4)
+	encodeEffect(enc, em)
+	enc.End(m)
+}
+
+// decodePending reads what encodePending wrote. An effect does not change, so that one of which a newer
+// version wrote more than this one reads is kept as it was read.
+func decodePending(f record.Field, x *entry) error {
+	em, err := decodeEffect(f)
+	if err != nil {
+		return err
+	}
+	x.pending = append(x.pending, em)
+	var raw record.Unknown
+	raw.Keep(f)
+	var known record.Encoder
+	encodePending(&known, em)
+	if !bytes.Equal(raw, known.Data()) {
+		if x.asRead == nil {
+			x.asRead = make(map[uint64]record.Unknown)
+		}
+		x.asRead[em.Seq] = raw
+	}
+	return nil
+}
+
 func decodeNot(f record.Field, dst *bool) error {
 	var b bool
 	err := record.Bool(f, &b)
@@ -284,6 +321,7 @@ func decodeTimer(f record.Field, x *entry) error {
 		case 2:
 			return record.Int(f, &t.at)
 		}
+		t.unknown.Keep(f)
 		return nil
 	})
 	x.timers = append(x.timers, t)
@@ -312,6 +350,7 @@ func decodeJob(f record.Field, x *entry) error {
 		case 8:
 			return record.Bool(f, &j.checking)
 		}
+		j.unknown.Keep(f)
 		return nil
 	})
 	if err == nil && (j.id == 0 || j.typ < unit.JobStart || j.typ > unit.JobRestart) {
@@ -320,10 +359,11 @@ func decodeJob(f record.Field, x *entry) error {
 	return err
 }
 
-func decodeTimes(f record.Field, t *Times) error {
-	all := t.all()
+func decodeTimes(f record.Field, x *entry) error {
+	all := x.times.all()
 	return f.Message(func(f record.Field) error {
-		if f.Tag < 1 || int(f.Tag) > len(all) {
+		if int(f.Tag) > len(all) {
+			x.newerTimes.Keep(f)
 			return nil
 		}
 		s := all[f.Tag-1]

@@ -270,9 +270,18 @@ func decodeEffect(f record.Field) (em unit.Emitted, err error) {
 	return em, err
 }
 
+// lastTag is the greatest tag of each kind's fields: what is beyond it is a newer version's, and is skipped.
+var lastTag = [...]uint32{
+	effSpawn: 14, effKill: 6, effAttach: 3, effReadPIDFile: 3, effFindMain: 3, effRealize: 2, effRemoveCgroup: 2,
+	effDirs: 4, effListen: 3, effStoreFD: 4, effDropFD: 4, effCheck: 3,
+}
+
 func effectFromFields(kind uint64, fields []record.Field) (unit.Effect, error) {
 	each := func(fn func(record.Field) error) error {
 		for _, f := range fields {
+			if kind < uint64(len(lastTag)) && f.Tag > lastTag[kind] {
+				continue
+			}
 			if err := fn(f); err != nil {
 				return err
 			}

@@ -94,7 +94,7 @@ func sampleEntry(t testing.TB) (*Engine, *entry) {
 		x.pending = append(x.pending, unit.Emitted{Seq: uint64(i + 1), Effect: f})
 	}
 	x.seq, x.invocation, x.cgroup = 99, [16]byte{1, 2, 3}, "system.slice/a.service"
-	x.timers = []timer{{"state", time.Second}, {"watchdog", time.Minute}}
+	x.timers = []timer{{id: "state", at: time.Second}, {id: "watchdog", at: time.Minute}}
 	x.starts, x.limited, x.condition, x.assert = []time.Duration{5, 6}, true, false, false
 	x.job = &job{id: 4, x: x, typ: unit.JobRestart, running: true, irreversible: true, ignoreOrder: true, began: 1, deadline: 2, checking: true}
 	for i, s := range x.times.all() {

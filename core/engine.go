@@ -150,6 +150,8 @@ type Engine struct {
 	graph      *atomic.Pointer[lazyGraph] // shared with all views
 	pub        published
 	view       atomic.Pointer[View]
+
+	newerShutdown record.Unknown // fields that a newer version wrote about the shutdown
 }
 
 type reply struct {

@@ -45,6 +45,10 @@ type entry struct {
 	dirty     bool // its record must be written
 	specDirty bool
 	inRun     bool // queued in Engine.run
+
+	// What a newer version wrote within the record: effects by number, the whole of each, and stamps.
+	asRead     map[uint64]record.Unknown
+	newerTimes record.Unknown
 }
 
 // edge is one relation to another unit.
@@ -58,6 +62,8 @@ type edge struct {
 type timer struct {
 	id string
 	at time.Duration
+
+	unknown record.Unknown // of a newer version
 }
 
 // lookup finds a unit by any name; nil when it is not known.

@@ -178,6 +178,7 @@ func (e *Engine) answer1(x *entry, seq uint64) bool {
 			continue
 		}
 		x.pending = append(x.pending[:i], x.pending[i+1:]...)
+		delete(x.asRead, seq)
 		e.touch(x)
 		return true
 	}

@@ -3,6 +3,7 @@ package core
 import (
 	"time"
 
+	"github.com/sysmaster-go/sysmaster/state/record"
 	"github.com/sysmaster-go/sysmaster/unit"
 )
 
@@ -19,6 +20,8 @@ type job struct {
 	began        time.Duration // monotonic, when it was queued
 	deadline     time.Duration // 0: none; the time it must have ended
 	waitsOn      *entry        // a hint: the unit whose job was last seen in the way
+
+	unknown record.Unknown // of a newer version
 }
 
 func (j *job) view() JobView {

@@ -90,7 +90,7 @@ func (e *Engine) arm(x *entry, id string, at time.Duration) {
 	if at == unit.Infinity {
 		return
 	}
-	x.timers = append(x.timers, timer{id, at})
+	x.timers = append(x.timers, timer{id: id, at: at})
 	e.heapPush(at, x, id)
 	e.touch(x)
 }

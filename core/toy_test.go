@@ -112,6 +112,7 @@ type bench struct {
 	load   func(unit.Name) *unit.Spec // nil: loads are never answered
 	probe  func(sys.Intent) sys.Outcome
 	told   []string // messages
+	pid    int      // of the last process that playHost made
 	events []Event
 }
 

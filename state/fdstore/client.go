@@ -128,6 +128,20 @@ func (c *Client) Shutdown(s Shutdown) error {
 	return c.send(Message{Kind: KindShutdown, Shutdown: s})
 }
 
+// Upgrade asks init to replace the core, or init itself, by the program fd, which stays the
+// caller's. The core then ends by itself, with nothing under way; for init it lives on. Init
+// answers a refusal, and the end, by Outcome. Only if Welcome's version is 2.
+func (c *Client) Upgrade(id uint64, t Target, version string, fd int) error {
+	u := Upgrade{ID: id, Target: t, To: Shorten(version, MaxVersion)}
+	return c.send(Message{Kind: KindUpgrade, FD: fd, Upgrade: u})
+}
+
+// Healthy tells init that this core has recovered and what its version is. A core on trial
+// does nothing else until Adopted comes. Only if Welcome's version is 2.
+func (c *Client) Healthy(version string) error {
+	return c.send(Message{Kind: KindHealthy, Upgrade: Upgrade{To: Shorten(version, MaxVersion)}})
+}
+
 // Pending is the number of queued messages.
 func (c *Client) Pending() int {
 	c.mu.Lock()

@@ -45,7 +45,7 @@ func Decode(p []byte) (Message, error) {
 	}
 	c := codec{buf: p[headerSize:], decode: true}
 	c.fields(&m)
-	if c.failure == nil && len(c.buf) != 0 {
+	if c.failure == nil && len(c.buf) != 0 && m.Kind < firstOpen {
 		c.failure = ErrMalformed
 	}
 	if c.failure != nil {
@@ -101,6 +101,10 @@ func (c *codec) fields(m *Message) {
 		e := uint32(m.Errno)
 		c.u32(&e)
 		m.Errno = syscall.Errno(e)
+	case KindUpgrade, KindHealthy, KindAdopted, KindOutcome:
+		c.upgrade(m.Kind, &m.Upgrade)
+	case KindAbout:
+		c.about(&m.About)
 	default:
 		c.fail(ErrUnknownKind)
 	}

@@ -22,6 +22,8 @@
 //	AckExit       id                           the exit is committed; forget the record
 //	AckSignal     id                           the signal is committed
 //	Shutdown      verb, exit code, argument    stop everything, now: the core's part is over
+//	Upgrade       id, target, version, descr.  replace the core, or init, by this program (version 2)
+//	Healthy       version                      recovered from the store, and not acted yet (version 2)
 //
 //	init to core  fields                       meaning
 //	Welcome       version, generation, ...     answer to Hello
@@ -30,9 +32,14 @@
 //	Exit          id, pid, start time, ...     a process that init reaped
 //	Signal        id, number                   a signal to PID 1 that is the core's business
 //	PutResult     seq, errno                   the store changed (0) or did not
+//	Adopted       id                           a core on trial may write and act (version 2)
+//	Outcome       id, target, result, ...      what became of the last upgrade (version 2)
+//	About         version, ...                 of init, and of the way back (version 2)
 //
-// Kinds 64 to 79 are reserved for the upgrade of init and core. A kind that
-// the receiver does not know is [ErrUnknownKind] and leaves the channel usable.
+// A side sends kinds of version 2 only to a peer that speaks it. They may grow:
+// what follows the known fields is skipped. Kinds 64 to 69 are for upgrades, 70
+// to 79 for hang detection. A kind that the receiver does not know is
+// [ErrUnknownKind] and leaves the channel usable.
 //
 // # When a side does not read
 //

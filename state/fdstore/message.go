@@ -12,7 +12,7 @@ import (
 const EnvFD = "SYSMASTER_INIT_FD"
 
 // Version is the newest protocol version that this package speaks.
-const Version = 1
+const Version = 2
 
 // Bounds of the protocol. Whatever exceeds them is refused by both ends.
 const (
@@ -20,6 +20,8 @@ const (
 	MaxKey      = 255  // bytes of a descriptor's key, as systemd's FDNAME=
 	MaxCgroup   = 3072 // bytes of a cgroup path
 	MaxArgument = 255  // bytes of a reboot argument (reboot(2) takes 256)
+	MaxVersion  = 64   // bytes of a program's version
+	MaxReason   = 512  // bytes of why an upgrade was refused or taken back
 )
 
 // Errors of encoding and decoding. All but ErrUnknownKind mean that the peer
@@ -54,13 +56,23 @@ const (
 	KindExit      Kind = 35
 	KindSignal    Kind = 36
 	KindPutResult Kind = 37
+
+	// The kinds of version 2. What a later version appends to their fields is skipped.
+	KindUpgrade Kind = 64 // from the core, like the next one
+	KindHealthy Kind = 65
+	KindAdopted Kind = 66 // from init, like the next two
+	KindOutcome Kind = 67
+	KindAbout   Kind = 68
 )
 
+// firstOpen is the first kind that may grow: fields behind those known are skipped.
+const firstOpen = KindUpgrade
+
 // FromCore reports whether only the core sends this kind.
-func (k Kind) FromCore() bool { return k < KindWelcome }
+func (k Kind) FromCore() bool { return k < KindWelcome || k == KindUpgrade || k == KindHealthy }
 
 // HasFD reports whether a descriptor travels with this kind.
-func (k Kind) HasFD() bool { return k == KindPut || k == KindStored }
+func (k Kind) HasFD() bool { return k == KindPut || k == KindStored || k == KindUpgrade }
 
 // Verb is what a Shutdown asks for.
 type Verb uint8
@@ -174,6 +186,8 @@ type Message struct {
 	Shutdown Shutdown      // Shutdown
 	Welcome  Welcome       // Welcome
 	Exit     Exit          // Exit
+	Upgrade  Upgrade       // Upgrade, Healthy (To), Adopted (ID), Outcome
+	About    About         // About
 }
 
 // ValidKey reports whether a key may name a descriptor: 1 to MaxKey printable

@@ -10,7 +10,8 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## the reference binaries and the sandbox, in bin/
-	$(BUILD) -o bin/sysmaster-init ./examples/sysmaster/init
+	@GO=$(GO) init/process/overlay.sh bin/overlay # init's runtime survives signals from the start: init/process
+	$(BUILD) -overlay bin/overlay/overlay.json -o bin/sysmaster-init ./examples/sysmaster/init
 	$(BUILD) -o bin/sysmaster-core ./examples/sysmaster/core
 	$(BUILD) -o bin/sysmaster-exec ./examples/sysmaster/exec
 	$(BUILD) -o bin/sctl ./examples/sctl

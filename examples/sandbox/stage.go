@@ -99,6 +99,7 @@ func become(text string) error {
 		return &setupError{"ask to end with sandbox", err}
 	}
 	init := insideBin + "/sysmaster-init"
+	process.BlockSignals() // until init takes them
 	err = unix.Exec(init, []string{init,
 		"sysmaster.core=" + insideBin + "/sysmaster-core",
 		"sysmaster.shim=" + insideBin + "/sysmaster-exec",

@@ -23,8 +23,9 @@ const (
 // Settle executes this program once more, without transparent huge pages and with the limits
 // that the core and its services need; both only count from the start of a program. With the
 // kernel's default ("always") the first byte of Go's heap costs 2 MiB, more than all that
-// PID 1 holds. Call it first thing in main. What cannot be set, or executed, is left as it is.
-func Settle() {
+// PID 1 holds. The execution has every signal blocked, which closes the window of doc.go for the
+// program that goes on. Call it after AcceptSignals. What cannot be set, or executed, is left as it is.
+func Settle(signals *Signals) {
 	if os.Getenv(settledEnv) != "" || len(os.Args) == 0 {
 		return
 	}
@@ -33,7 +34,17 @@ func Settle() {
 	if err != nil { // no /proc yet: the kernel started us by the path that it gives as the name
 		path = os.Args[0]
 	}
+	signals.Hold()
+	signals.again()
 	_ = syscall.Exec(path, os.Args, env)
+	signals.Release()
+}
+
+// BlockSignals has every signal wait for the program that this thread executes next: for whoever
+// starts an init. The goroutine must be locked to its thread, and no child be started from it.
+func BlockSignals() {
+	all := ^uint64(0)
+	threadMask(unix.SIG_SETMASK, &all)
 }
 
 // Prepare gives this process what the program that it executes next needs, and the environment

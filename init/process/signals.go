@@ -3,8 +3,10 @@ package process
 import (
 	"os"
 	"os/signal"
+	"runtime"
 	"sync/atomic"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,14 +17,18 @@ const SignalMax = 64
 // Signals collects the process's signals: at most one of each kind waits, as
 // in the kernel.
 type Signals struct {
-	bits atomic.Uint64
-	wake int // eventfd, readable when a signal has come
+	bits    atomic.Uint64
+	wake    int // eventfd, readable when a signal has come
+	ch      chan os.Signal
+	flushed chan struct{}
+	wanted  []os.Signal
+	sealed  bool // all threads began with every signal blocked, so that only os/signal's takes any
 }
 
 // AcceptSignals takes over every signal that can be caught. Call it first
-// thing in main: until then SIGTERM and a few more end a Go program, and with
-// PID 1 the machine. (That window is the Go runtime's own start, about a
-// millisecond; at boot nobody is there to send a signal.)
+// thing in main, once; it keeps the calling goroutine on its thread, from which
+// alone children may be made. Until then SIGTERM and a few more end a Go
+// program, and with PID 1 the machine: see doc.go for the window and how it is closed.
 //
 // os/signal is used rather than signalfd(2), which needs signals to be blocked
 // in every thread, and Go's threads belong to its runtime. What remains
@@ -31,27 +37,82 @@ type Signals struct {
 // are the runtime's blind spot, kept free for C libraries: PID 1 never sees
 // them, so SIGRTMIN+0 (default.target) has no effect; a keeper dies of them.
 func AcceptSignals() *Signals {
-	s := &Signals{wake: -1}
+	runtime.LockOSThread()
+	inherited := threadMask(unix.SIG_SETMASK, nil)
+	s := &Signals{wake: -1, flushed: make(chan struct{})}
+	// Whether all were blocked, and the runtime left those so that it otherwise opens.
+	s.sealed = inherited&bit(unix.SIGUSR1) != 0 && inherited&bit(unix.SIGTERM) != 0
 	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err == nil {
 		s.wake = wake
 	}
-	ch := make(chan os.Signal, 4*SignalMax) // the kernel and the runtime coalesce: it cannot fill between two reads
+	s.ch = make(chan os.Signal, 4*SignalMax) // the kernel and the runtime coalesce: it cannot fill between two reads
 	for n := syscall.Signal(1); n <= SignalMax; n++ {
 		// SIGURG is how the runtime preempts its own goroutines.
 		if n != syscall.SIGKILL && n != syscall.SIGSTOP && n != syscall.SIGURG {
-			signal.Notify(ch, n)
+			s.wanted = append(s.wanted, n)
 		}
 	}
-	go func() {
-		for sig := range ch {
-			if n, ok := sig.(syscall.Signal); ok && n >= 1 && n <= SignalMax {
-				s.bits.Or(1 << (n - 1))
-				s.ring()
-			}
-		}
-	}()
+	signal.Notify(s.ch, s.wanted...)
+	go s.collect()
+	threadMask(unix.SIG_SETMASK, new(uint64))
 	return s
+}
+
+func (s *Signals) collect() {
+	for sig := range s.ch {
+		n, ok := sig.(syscall.Signal)
+		switch {
+		case !ok: // Hold's mark
+			s.flushed <- struct{}{}
+		case n >= 1 && n <= SignalMax:
+			s.bits.Or(bit(n))
+			s.ring()
+		}
+	}
+}
+
+func bit(n syscall.Signal) uint64 { return 1 << (n - 1) }
+
+// Sealed reports whether no signal could end this program while its runtime started, and none
+// can when it executes itself again. False: it was built without overlay.sh, or was not
+// executed by Settle or Hold.
+func (s *Signals) Sealed() bool { return s.sealed }
+
+// Hold lets signals wait in the kernel from now on, also across an execve(2) by this thread, for
+// the next AcceptSignals or for Release. Those that came before are given by Take. If not Sealed,
+// one that comes between Hold and the execve(2) may be lost.
+func (s *Signals) Hold() {
+	all := ^uint64(0)
+	threadMask(unix.SIG_SETMASK, &all)
+	if s.sealed { // else one that no longer is wanted would be fatal
+		signal.Stop(s.ch) // which waits for those on their way
+	}
+	s.ch <- nil
+	<-s.flushed
+}
+
+// Release ends Hold.
+func (s *Signals) Release() {
+	signal.Notify(s.ch, s.wanted...)
+	threadMask(unix.SIG_SETMASK, new(uint64))
+}
+
+// again sends what Hold found to this thread, where it waits across execve(2).
+func (s *Signals) again() {
+	set := s.Take()
+	for n := syscall.Signal(1); n <= SignalMax; n++ {
+		if set&bit(n) != 0 && n != unix.SIGCHLD {
+			_ = unix.Tgkill(unix.Getpid(), unix.Gettid(), n) // it was ours to lose already
+		}
+	}
+}
+
+// threadMask is rt_sigprocmask(2) of the calling thread; it gives the mask before.
+func threadMask(how int, set *uint64) (before uint64) {
+	_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, uintptr(how), uintptr(unsafe.Pointer(set)),
+		uintptr(unsafe.Pointer(&before)), SignalMax/8, 0, 0)
+	return before
 }
 
 // ring wakes the loop. A full eventfd is as good as a written one.

@@ -15,7 +15,7 @@ import (
 
 func main() {
 	signals := pid1.AcceptSignals() // before anything else
-	process.Settle()
+	process.Settle(signals)
 	os.Exit(pid1.Run(pid1.Config{
 		Signals:   signals,
 		Core:      pid1.Command{Path: "/usr/lib/sysmaster/sysmaster-core"},

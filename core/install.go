@@ -65,7 +65,7 @@ func (e *Engine) installJob(p *planned, op OpJob) {
 			}
 			o.typ = t
 			o.irreversible = o.irreversible || irreversible
-			e.touch(x)
+			e.jobChanged(x)
 			return
 		}
 		e.remove(o, unit.JobCanceled)

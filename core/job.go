@@ -76,7 +76,7 @@ func (e *Engine) tryRun(x *entry) {
 		return
 	}
 	j.running = true
-	e.touch(x)
+	e.jobChanged(x)
 	e.armJob(j, x.common.JobRunningTimeout)
 	switch j.typ {
 	case unit.JobStart:
@@ -102,6 +102,7 @@ func (e *Engine) runStart(j *job) {
 	case x.state.Active == unit.Deactivating:
 		// A unit takes a start when it is down; the job is looked at again at each change.
 		j.running = false
+		e.jobChanged(x)
 	case !e.boundPeersUp(x):
 		e.finish(j, unit.JobDependency)
 	case len(x.common.Conditions) > 0:
@@ -251,7 +252,7 @@ func (e *Engine) finish(j *job, result unit.JobResult) {
 		return
 	}
 	if j.typ == unit.JobRestart && result == unit.JobDone {
-		e.touch(x)
+		e.jobChanged(x)
 		j.typ, j.running, j.deadline = unit.JobStart, false, 0
 		e.armJob(j, x.common.JobTimeout)
 		e.queueRun(x)
@@ -274,6 +275,12 @@ func (e *Engine) finish(j *job, result unit.JobResult) {
 	if starts && (result == unit.JobTimeout || result == unit.JobDependency) {
 		e.triggerAll(x, unit.OnFailure, x.common.OnFailureJobMode)
 	}
+}
+
+// jobChanged marks x's job as changed, for the store and for the view.
+func (e *Engine) jobChanged(x *entry) {
+	e.touch(x)
+	e.pub.jobs = true
 }
 
 // remove takes a job away. It is the only place that does. A job that is replaced by another

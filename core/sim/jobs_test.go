@@ -1,6 +1,7 @@
 package sim_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -169,4 +170,33 @@ func TestNothingStartsWhileGoingDown(t *testing.T) {
 	m.KillProcess(m.Procs("a.service")[0], 9)
 	require.NoError(t, m.Settle(time.Minute))
 	require.Equal(t, 1, m.Runs("/bin/a"), "init ends the processes, and nothing brings them back")
+}
+
+// TestJobsAreShownAsTheyAre: the list of jobs follows a job that begins to run, and one that
+// turns from stopping to starting.
+func TestJobsAreShownAsTheyAre(t *testing.T) {
+	m, _ := boot(t, map[string]string{
+		"default.target": "[Unit]\nWants=a.service\n",
+		"a.service":      "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/a\nExecStop=/bin/stop\n",
+	}, 1, func(m *sim.Machine) {
+		m.Program("/bin/a", sim.Oneshot(time.Second))
+		m.Program("/bin/stop", sim.Oneshot(time.Second))
+	})
+	shown := func(n unit.Name) string {
+		for _, j := range m.Engine().View().Jobs() {
+			if j.Unit == n {
+				return fmt.Sprintf("%v %v", j.Type, j.Running)
+			}
+		}
+		return ""
+	}
+	until := func(what string) {
+		t.Helper()
+		require.NoError(t, m.RunUntil(func() bool { return shown("a.service") == what }, time.Minute), what)
+	}
+	until("start true")
+	up(t, m, "default.target")
+	m.Ask(core.OpJob{Unit: "a.service", Type: unit.JobRestart, Mode: unit.ModeReplace})
+	until("restart true")
+	until("start true")
 }

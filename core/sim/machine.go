@@ -4,13 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime/debug"
 	"sort"
 	"time"
 
 	"github.com/sysmaster-go/sysmaster/core"
 	"github.com/sysmaster-go/sysmaster/core/sys"
 	"github.com/sysmaster-go/sysmaster/state"
-	"github.com/sysmaster-go/sysmaster/state/statetest"
 	"github.com/sysmaster-go/sysmaster/unit"
 )
 
@@ -19,103 +19,164 @@ type Config struct {
 	Seed  uint64
 	Types map[unit.Kind]*unit.Type
 	// Load reads unit files: normally the Load method of a unitfile.Loader over an in-memory tree.
+	// Each name is asked for once, and again after SetFiles.
 	Load func(unit.Name) *unit.Spec
 	// Check evaluates one condition; nil: all are met.
 	Check func(unit.Condition) bool
 	Boot  unit.Name
 	Mode  unit.JobMode // of the boot job, default isolate
-	// MaxDelay is the longest that an effect or an event takes to arrive; each takes a random
-	// part of it. Zero: everything arrives in the next turn, in order.
+	// MaxDelay is the longest that an effect or an event takes; each takes a random part of it.
+	// Zero: everything happens in the next turn, in order.
 	MaxDelay time.Duration
+	// Faults are what goes wrong by chance.
+	Faults Faults
+	// Store is where the core keeps its state.
+	Store StoreKind
+	// Limits bound what a correct machine may do; zero values have defaults.
+	Limits Limits
+	// Unchecked turns the rules off: the machine then reports no Violation.
+	Unchecked bool
 	// Trace, if set, receives a line for everything that happens.
 	Trace func(string)
 }
 
-// Machine is the simulated machine with its core.
+// Machine is the simulated machine with its core. It belongs to one goroutine.
 type Machine struct {
-	cfg      Config
-	rng      *rand.Rand
-	now      time.Duration
-	engine   *core.Engine
-	store    *statetest.Mem
-	programs map[string]Program
+	cfg    Config
+	pcg    *rand.PCG
+	rng    *rand.Rand
+	engine *core.Engine
+	store  *store
+	check  *checker
+	stats  *Stats // shared with forks
 
-	queue   []pending // what will arrive, by time
-	seq     uint64
-	inputID uint64
-	peeked  map[uint64]sys.Input // delivered, not acknowledged
-	ready   []sys.Input          // arrived, not peeked
+	now        time.Duration
+	realOffset time.Duration
+	queue      []*happening // what will come, by time
+	seq        uint64
+	inputID    uint64
+	peeked     map[uint64]sys.Input // delivered, not acknowledged
+	ready      []sys.Input          // arrived, not peeked
+	lanes      map[unit.Name]*lane
+	load       func(unit.Name) *unit.Spec
+	specs      map[unit.Name]*unit.Spec // what load said; nil entries are asked again
 
-	procs    map[int]*process
-	nextPID  int
-	fds      map[string]bool
-	watched  map[string]unit.Name
-	paths    map[string]pathWatch
-	files    map[string]int // PID files
-	spawned  map[spawnKey]unit.Proc
-	runs     map[string]int
-	shutdown *sys.Shutdown
-	coreGen  int
-	turns    uint64
+	programs   map[string][]Program
+	procs      map[int]*process
+	nextPID    int
+	fds        map[string]bool
+	conns      map[string]int // connections that wait
+	served     map[string]int
+	refused    map[string]int
+	watched    map[string]unit.Name
+	paths      map[string]pathWatch
+	files      map[string]int    // PID files; 0: garbage
+	exists     map[string]bool   // control groups
+	groups     map[string]bool   // ... that the core watches
+	emptied    map[string]string // ... whose emptiness is not told yet
+	frozen     map[string]time.Duration
+	runs       map[string]int
+	started    []startedAt
+	failSpawns []Fault
+	clients    []*client
+	shutdown   *sys.Shutdown
 
-	crashAfter int // checkpoints until the core crashes; below 0: never
+	coreGen    int
+	coreDown   bool // between a crash and the next core
+	turns      uint64
+	acted      int // effects of this turn
+	stage      core.Stage
+	committed  bool // in this turn
+	crashAfter int  // checkpoints until the core crashes; below 0: never
+	hangNext   bool
+	muted      bool   // effects are not carried out: RecoverTwice
+	cause      string // of the crash that the checkpoint asked for
+	crashed    int
+	onPoint    func(*Machine, core.Stage) error
+	pointErr   error
 	points     int
+	sameTime   int // turns without a move of the clock
 	messages   []string
+	ring       [traceKept]line
+	ringAt     int
+	bug        plantedBug
 }
 
-type spawnKey struct {
-	unit unit.Name
-	seq  uint64
+// Stats count what was simulated, forks included.
+type Stats struct {
+	Turns   int // of the engine
+	Points  int // checkpoints passed
+	Crashes int // cores that died and were recovered
+	Hangs   int // ... of those, hanging
+	Forks   int // machines that were copied to crash them
+	Seeds   int // machines
+	Doubled int // recoveries that were compared with a second one
 }
 
-type pathWatch struct {
-	unit unit.Name
-	path string
+// Add adds what o counted.
+func (s *Stats) Add(o Stats) {
+	s.Turns += o.Turns
+	s.Points += o.Points
+	s.Crashes += o.Crashes
+	s.Hangs += o.Hangs
+	s.Forks += o.Forks
+	s.Seeds += o.Seeds
+	s.Doubled += o.Doubled
 }
 
-// process is one simulated process.
-type process struct {
-	proc    unit.Proc
-	unit    unit.Name
-	cgroup  string
-	role    string
-	prog    Program
-	exit    *unit.Exit
-	adopted bool // reported by init, not by the core's own wait
-}
-
-// pending is something that arrives later.
-type pending struct {
-	at  time.Duration
-	seq uint64
-	do  func()
-	gen int // 0: happens whatever becomes of the core; else only to that core
+// String is one line.
+func (s Stats) String() string {
+	return fmt.Sprintf("%d seeds, %d turns, %d checkpoints, %d crash points (%d of them hangs), %d forks, %d double recoveries",
+		s.Seeds, s.Turns, s.Points, s.Crashes, s.Hangs, s.Forks, s.Doubled)
 }
 
 // ErrStuck says that nothing can happen any more and the condition does not hold.
 var ErrStuck = errors.New("nothing is left to happen")
 
+// ErrLimit says that the virtual time is over and the condition does not hold.
+var ErrLimit = errors.New("the virtual time is over")
+
 // New makes a machine and starts its core.
 func New(cfg Config) (*Machine, error) {
+	cfg.Limits = cfg.Limits.orDefaults()
 	m := &Machine{
-		cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 0x5157)), now: time.Second, store: new(statetest.Mem),
-		programs: make(map[string]Program), peeked: make(map[uint64]sys.Input), procs: make(map[int]*process),
-		fds: make(map[string]bool), watched: make(map[string]unit.Name), paths: make(map[string]pathWatch),
-		files: make(map[string]int), spawned: make(map[spawnKey]unit.Proc), runs: make(map[string]int),
-		nextPID: 100, crashAfter: -1,
+		cfg: cfg, pcg: rand.NewPCG(cfg.Seed, 0x5157), now: time.Second, load: cfg.Load,
+		stats: &Stats{Seeds: 1}, nextPID: 100, crashAfter: -1, check: newChecker(),
+		peeked: make(map[uint64]sys.Input), lanes: make(map[unit.Name]*lane), specs: make(map[unit.Name]*unit.Spec),
+		programs: make(map[string][]Program), procs: make(map[int]*process), fds: make(map[string]bool),
+		conns: make(map[string]int), served: make(map[string]int), refused: make(map[string]int),
+		watched: make(map[string]unit.Name), paths: make(map[string]pathWatch), files: make(map[string]int),
+		exists: make(map[string]bool), groups: make(map[string]bool), emptied: make(map[string]string),
+		frozen: make(map[string]time.Duration), runs: make(map[string]int),
+	}
+	m.rng = rand.New(m.pcg)
+	m.store = newStore(m)
+	if err := m.store.open(); err != nil {
+		return nil, err
 	}
 	return m, m.start()
 }
 
-// Program sets how the program at path behaves. Unknown programs exit at once with success.
-func (m *Machine) Program(path string, p Program) { m.programs[path] = p }
+// Program sets how the program at path behaves: its first run as the first of list, and so on;
+// the last one repeats. Unknown programs exit at once with success.
+func (m *Machine) Program(path string, list ...Program) { m.programs[path] = list }
+
+// SetFiles replaces the unit files, as an editor would. The core sees them when it loads a unit
+// for the first time, and at a daemon-reload.
+func (m *Machine) SetFiles(load func(unit.Name) *unit.Spec) {
+	m.load, m.specs = load, make(map[unit.Name]*unit.Spec)
+}
 
 // start gives the machine a new core, which recovers from the store.
-func (m *Machine) start() error {
+func (m *Machine) start() (err error) {
 	m.coreGen++
+	defer func() {
+		if p := recover(); p != nil {
+			err = m.violated(RulePanic, "", fmt.Sprintf("recovery panics: %v\n%s", p, debug.Stack()))
+		}
+	}()
 	e, err := core.New(core.Config{
-		World: sys.World{Clock: m, Source: m, Actor: m, Prober: m, Pulse: m},
-		Store: m.store, Types: m.cfg.Types,
+		World: m.world(), Store: m.store.use(), Types: m.cfg.Types,
 		Boot:       core.Boot{Unit: m.cfg.Boot, Mode: m.cfg.Mode},
 		Observe:    m.observe,
 		Checkpoint: m.checkpoint,
@@ -124,118 +185,96 @@ func (m *Machine) start() error {
 	return err
 }
 
-func (m *Machine) checkpoint(core.Stage) bool {
-	m.points++
-	if m.crashAfter < 0 {
-		return true
-	}
-	m.crashAfter--
-	return m.crashAfter >= 0
+func (m *Machine) world() sys.World {
+	return sys.World{Clock: m, Source: m, Actor: m, Prober: m, Pulse: m}
 }
+
+// Now implements sys.Clock.
+func (m *Machine) Now() unit.Stamp {
+	return unit.Stamp{Real: m.now + m.realOffset + 1_700_000_000*time.Second, Mono: m.now, Boot: m.now}
+}
+
+// Turned implements sys.Pulse. A virtual core is alive as long as it turns; FaultHang and
+// FaultLostAlive play init's part.
+func (m *Machine) Turned(uint64, bool) {}
 
 func (m *Machine) observe(ev core.Event) {
 	switch ev := ev.(type) {
 	case core.Message:
 		m.messages = append(m.messages, string(ev.Unit)+": "+ev.Text)
-		m.trace("say %s: %s", ev.Unit, ev.Text)
+		m.note("say", ev.Unit, 0, 0, ev.Text)
 	case core.UnitChanged:
-		m.trace("unit %s: %v/%s -> %v/%s", ev.Unit, ev.Old.Active, ev.Old.Sub, ev.New.Active, ev.New.Sub)
+		m.note("unit", ev.Unit, 0, 0, ev.New)
 	case core.JobNew:
-		m.trace("job %d %s/%v", ev.Job.ID, ev.Job.Unit, ev.Job.Type)
+		m.note("job", ev.Job.Unit, int64(ev.Job.ID), 0, ev.Job.Type)
 	case core.JobRemoved:
-		m.trace("job %d %s/%v: %v", ev.Job.ID, ev.Job.Unit, ev.Job.Type, ev.Job.Result)
+		m.note("job ended", ev.Job.Unit, int64(ev.Job.ID), 0, ev.Job.Result)
+		m.jobRemoved(ev.Job)
 	}
+	m.check.observe(ev)
 }
 
-func (m *Machine) trace(format string, args ...any) {
-	if m.cfg.Trace != nil {
-		m.cfg.Trace(fmt.Sprintf("%12v ", m.now) + fmt.Sprintf(format, args...))
-	}
-}
-
-// CrashAfter lets the core die at the n-th checkpoint from now (0: the next). The machine
-// starts a new one by itself.
-func (m *Machine) CrashAfter(n int) { m.crashAfter = n }
-
-// Points is how many checkpoints have been passed: the number of places for a crash.
-func (m *Machine) Points() int { return m.points }
-
-// Crash kills the core now and starts a new one.
-func (m *Machine) Crash() error {
-	m.trace("core crashes")
-	m.crashAfter = -1
-	// What was peeked and not acknowledged is still with its owner.
-	ids := make([]uint64, 0, len(m.peeked))
-	for id := range m.peeked {
-		ids = append(ids, id)
-	}
-	sort.Slice(ids, func(i, j int) bool { return ids[i] < ids[j] })
-	var again []sys.Input
-	for _, id := range ids {
-		again = append(again, m.peeked[id])
-	}
-	m.peeked = make(map[uint64]sys.Input)
-	keep := again[:0]
-	for _, in := range append(again, m.ready...) {
-		if survives(in.Body) {
-			keep = append(keep, in)
-		}
-	}
-	m.ready = keep
-	clear(m.watched)
-	clear(m.paths)
-	m.store = m.store.Reopen()
-	return m.start()
-}
-
-// survives: exits, notifications and signals stay with the kernel or init; results of
-// effects, watches and clients' calls die with the core.
-func survives(body any) bool {
-	switch body.(type) {
-	case unit.Exited, unit.Notified, unit.CgroupEmpty, sys.Signal:
-		return true
-	}
-	return false
-}
-
-// Step does one turn of the core; if nothing is ready, the clock moves to the next thing
-// that happens. It reports false when nothing will ever happen again.
+// Step does one turn of the core; if nothing is ready, the clock moves to the next thing that
+// happens. It reports false when nothing will ever happen again. The error is a *Violation if a
+// rule was broken; the machine must not be used any more then.
 func (m *Machine) Step() (bool, error) {
 	m.arrive()
-	more, err := m.engine.Step()
+	m.acted, m.committed = 0, false
+	more, err := m.turn()
 	m.turns++
-	if errors.Is(err, core.ErrCrashed) {
-		return true, m.Crash()
+	m.stats.Turns++
+	switch {
+	case m.pointErr != nil:
+		return false, m.pointErr
+	case errors.Is(err, core.ErrCrashed):
+		down := time.Duration(0)
+		if m.cause == causeHang {
+			down = AliveLimit
+		}
+		return true, m.crash(m.cause, down)
+	case err != nil:
+		return false, err
 	}
-	if err != nil {
+	if err := m.verify(); err != nil {
 		return false, err
 	}
 	if more || len(m.ready) > 0 {
 		return true, nil
 	}
-	return m.advance(), nil
+	m.store.maintain()
+	return m.advance()
+}
+
+// turn is one turn of the engine; a panic of the engine is a broken rule.
+func (m *Machine) turn() (more bool, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = m.violated(RulePanic, "", fmt.Sprintf("%v\n%s", p, debug.Stack()))
+		}
+	}()
+	return m.engine.Step()
 }
 
 // advance moves the clock to the next event; false when there is none.
-func (m *Machine) advance() bool {
+func (m *Machine) advance() (bool, error) {
 	next := m.engine.NextDeadline()
 	if len(m.queue) > 0 {
 		next = min(next, m.queue[0].at)
 	}
 	if next == Forever {
-		return false
+		return false, m.quiet()
 	}
 	m.now = max(m.now, next)
-	return true
+	return true, nil
 }
 
-// RunUntil turns until cond holds. It gives up with an error after the virtual time limit,
-// or when nothing can happen any more.
+// RunUntil turns until cond holds. It gives up with ErrLimit after the virtual time limit, with
+// ErrStuck when nothing can happen any more, and with a *Violation when a rule is broken.
 func (m *Machine) RunUntil(cond func() bool, limit time.Duration) error {
 	end := m.now + limit
 	for !cond() {
 		if m.now > end {
-			return fmt.Errorf("%v of virtual time have passed", limit)
+			return fmt.Errorf("%w: %v have passed", ErrLimit, limit)
 		}
 		more, err := m.Step()
 		if err != nil {
@@ -260,40 +299,13 @@ func (m *Machine) Settle(limit time.Duration) error {
 	return nil
 }
 
-// Request queues a call of the control API; reply may be nil.
-func (m *Machine) Request(op any, reply func(core.Response)) {
-	m.ready = append(m.ready, sys.Input{Body: sys.Request{Body: &core.Request{Op: op, Reply: reply}}})
-}
-
-// Do queues a job request and waits until its job is gone.
-func (m *Machine) Do(t unit.JobType, n unit.Name, mode unit.JobMode) error {
-	var got *core.Response
-	m.Request(core.OpJob{Unit: n, Type: t, Mode: mode, Manual: true}, func(r core.Response) { got = &r })
-	err := m.RunUntil(func() bool {
-		return got != nil && (got.Err != nil || got.Job == 0 || !m.hasJob(got.Job))
-	}, time.Hour)
-	if err != nil {
-		return err
-	}
-	return got.Err
-}
-
-func (m *Machine) hasJob(id core.JobID) bool {
-	for _, j := range m.engine.View().Jobs() {
-		if j.ID == id {
-			return true
-		}
-	}
-	return false
-}
-
 // Signal delivers one of PID 1's signals.
 func (m *Machine) Signal(n int) { m.deliver(sys.Input{Body: sys.Signal{Number: n}}) }
 
 // Engine is the present core.
 func (m *Machine) Engine() *core.Engine { return m.engine }
 
-// Now is the virtual monotonic time.
+// NowMono is the virtual monotonic time.
 func (m *Machine) NowMono() time.Duration { return m.now }
 
 // State is a unit's state; the zero State if it is not loaded.
@@ -316,10 +328,13 @@ func (m *Machine) Messages() []string { return m.messages }
 // Down is how the machine was taken down; nil while it is up.
 func (m *Machine) Down() *sys.Shutdown { return m.shutdown }
 
+// Stats are the numbers so far, those of forks included.
+func (m *Machine) Stats() Stats { return *m.stats }
+
 // Procs lists the PIDs of a unit's live processes.
 func (m *Machine) Procs(n unit.Name) (pids []int) {
 	for pid, p := range m.procs {
-		if p.unit == n && p.exit == nil {
+		if p.unit == n && !p.dead {
 			pids = append(pids, pid)
 		}
 	}
@@ -334,13 +349,5 @@ func (m *Machine) KillProcess(pid, signal int) {
 	}
 }
 
-// Connect makes a held socket readable, as a client's connection would.
-func (m *Machine) Connect(key string) {
-	if n, ok := m.watched[key]; ok {
-		delete(m.watched, key)
-		m.deliver(sys.Input{Unit: n, Body: unit.FDReady{Key: key}})
-	}
-}
-
 // Store is the core's stored state.
-func (m *Machine) Store() state.Store { return m.store }
+func (m *Machine) Store() state.Store { return m.store.use() }

@@ -1,0 +1,46 @@
+package sim
+
+import (
+	"github.com/sysmaster-go/sysmaster/core/sys"
+	"github.com/sysmaster-go/sysmaster/unit"
+)
+
+// plantedBug breaks the machine or the way between it and the core, so that tests can show that
+// each rule can fail. Nothing outside of this package's tests sets it.
+type plantedBug string
+
+const (
+	bugNone      plantedBug = ""
+	bugLoseExit  plantedBug = "an exit is never delivered"
+	bugDropKill  plantedBug = "a kill is not carried out, but answered"
+	bugDropSpawn plantedBug = "a spawn is never answered"
+	bugTwice     plantedBug = "a spawn is carried out twice"
+	bugDropAck   plantedBug = "an acknowledgement gets lost on its way"
+)
+
+// loses reports whether p's end gets lost.
+func (b plantedBug) loses(m *Machine, p *process) bool {
+	return b == bugLoseExit && p.role == "main" && m.rng.IntN(4) == 0
+}
+
+// drops reports whether an effect is not to be carried out.
+func (b plantedBug) drops(m *Machine, in sys.Intent) bool {
+	if m.muted {
+		return true
+	}
+	switch b {
+	case bugDropKill:
+		if _, ok := in.Effect.(unit.Kill); ok {
+			m.answer(in, unit.Done{Seq: in.Seq, None: true})
+			return true
+		}
+	case bugDropSpawn:
+		_, ok := in.Effect.(unit.Spawn)
+		return ok && m.rng.IntN(8) == 0
+	case bugTwice:
+		if _, ok := in.Effect.(unit.Spawn); ok && m.rng.IntN(8) == 0 {
+			m.carryOut(in)
+		}
+	}
+	return false
+}

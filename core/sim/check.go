@@ -1,0 +1,278 @@
+package sim
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/sysmaster-go/sysmaster/core"
+	"github.com/sysmaster-go/sysmaster/unit"
+)
+
+// checker holds what the rules need to remember between two turns.
+type checker struct {
+	at      time.Duration // of the last turn
+	jobs    map[core.JobID]seenJob
+	removed []core.JobView // in this turn
+	reload  bool           // ... the files were read again
+	reloads int            // how often that was so
+	acked   map[core.JobID]ackedJob
+	exempt  map[unit.Name]bool // a client asked for it without its dependencies
+	since   map[unit.Proc]time.Duration
+	known   map[unit.Proc]bool // the unit has listed it
+	main    *mainTwice
+	view    *core.View // what the next core must find; nil: not known
+}
+
+type seenJob struct {
+	unit    unit.Name
+	typ     unit.JobType
+	running bool
+	began   time.Duration
+	reloads int
+}
+
+type ackedJob struct {
+	unit unit.Name
+	at   time.Duration
+}
+
+// mainTwice is a main process that was made while another one lives.
+type mainTwice struct {
+	unit     unit.Name
+	old, new unit.Proc
+}
+
+func newChecker() *checker {
+	return &checker{jobs: make(map[core.JobID]seenJob), acked: make(map[core.JobID]ackedJob), exempt: make(map[unit.Name]bool),
+		since: make(map[unit.Proc]time.Duration), known: make(map[unit.Proc]bool)}
+}
+
+func (c *checker) clone() *checker {
+	d := *c
+	d.jobs, d.acked, d.exempt = maps.Clone(c.jobs), maps.Clone(c.acked), maps.Clone(c.exempt)
+	d.since, d.known = maps.Clone(c.since), maps.Clone(c.known)
+	d.removed = slices.Clone(c.removed)
+	return &d
+}
+
+// observe takes what the core tells.
+func (c *checker) observe(ev core.Event) {
+	switch ev := ev.(type) {
+	case core.JobRemoved:
+		c.removed = append(c.removed, ev.Job)
+		delete(c.acked, ev.Job.ID)
+	case core.Reloading:
+		c.reload = true
+	}
+}
+
+func (c *checker) acknowledged(id core.JobID, n unit.Name, at time.Duration) {
+	c.acked[id] = ackedJob{n, at}
+}
+
+// born looks at each process that is made.
+func (c *checker) born(m *Machine, p *process) {
+	if p.role != "main" {
+		return
+	}
+	for _, q := range m.procs {
+		if q != p && q.unit == p.unit && q.role == "main" && !q.dead && !q.stubborn && (c.known[q.proc] || !q.killed) {
+			c.main = &mainTwice{p.unit, q.proc, p.proc}
+		}
+	}
+}
+
+// verify checks all rules after a turn.
+func (m *Machine) verify() error {
+	if m.cfg.Unchecked {
+		return nil
+	}
+	c, v := m.check, m.engine.View()
+	defer func() { c.removed, c.reload, c.at = c.removed[:0], false, m.now }()
+	if c.reload {
+		c.reloads++
+	}
+	for _, check := range [...]func(*core.View) *Violation{m.checkTurn, m.checkMain, m.checkUnits, m.checkProcs, m.checkJobs} {
+		if bad := check(v); bad != nil {
+			return bad
+		}
+	}
+	return nil
+}
+
+// checkTurn bounds what one turn does, and how many there are at one time.
+func (m *Machine) checkTurn(v *core.View) *Violation {
+	if m.now != m.check.at {
+		m.sameTime = 0
+	}
+	m.sameTime++
+	switch {
+	case m.acted > m.cfg.Limits.Effects+64*v.Len():
+		return m.violated(RuleBounded, "", fmt.Sprintf("%d effects in one turn", m.acted))
+	case m.sameTime > m.cfg.Limits.Turns:
+		return m.violated(RuleBounded, "", fmt.Sprintf("%d turns without a move of the clock", m.sameTime))
+	case len(m.peeked) > 0 && m.store.works():
+		for _, in := range m.peeked {
+			return m.violated(RuleExit, unitOf(in.CGroup), fmt.Sprintf("%T was looked at and not acknowledged", in.Body))
+		}
+	}
+	return nil
+}
+
+func (m *Machine) checkMain(*core.View) *Violation {
+	if t := m.check.main; t != nil {
+		return m.violated(RuleMain, t.unit, fmt.Sprintf("process %d was started while %d lives", t.new.PID, t.old.PID))
+	}
+	return nil
+}
+
+// checkUnits compares what units say with the processes that there are.
+func (m *Machine) checkUnits(v *core.View) (bad *Violation) {
+	owner := make(map[int]unit.Name, 16)
+	v.Units(func(u *core.UnitView) bool {
+		mains := 0
+		for _, p := range u.Procs {
+			m.check.known[p.Proc] = true
+			if p.Role == "main" {
+				mains++
+			}
+			if n := owner[p.Proc.PID]; n != "" {
+				bad = m.violated(RuleOwner, u.Name, fmt.Sprintf("process %d is also one of %s", p.Proc.PID, n))
+			}
+			owner[p.Proc.PID] = u.Name
+			if bad == nil {
+				bad = m.checkKnown(u, p.Proc)
+			}
+		}
+		switch {
+		case bad != nil:
+		case mains > 1:
+			bad = m.violated(RuleMain, u.Name, fmt.Sprintf("it lists %d main processes", mains))
+		case u.State.Sub == "running" && u.Name.Kind() == unit.KindService && mains == 0 && len(u.Procs) == 0:
+			bad = m.checkRunning(u)
+		}
+		return bad == nil
+	})
+	return bad
+}
+
+// checkKnown: a process that a unit counts on is there, or its end is on its way.
+func (m *Machine) checkKnown(u *core.UnitView, p unit.Proc) *Violation {
+	if q := m.procs[p.PID]; q != nil && q.proc == p && !q.dead || m.exitComes(p) {
+		delete(m.check.since, p)
+		return nil
+	}
+	if m.lasts(p) {
+		rule := RuleExit
+		if u.State.Active.IsUp() {
+			rule = RuleActive
+		}
+		return m.violated(rule, u.Name, fmt.Sprintf("it is %v/%s and counts on process %d, which is gone; nobody tells it any more", u.State.Active, u.State.Sub, p.PID))
+	}
+	return nil
+}
+
+// checkRunning: a service that runs and knows no process has one in its group.
+func (m *Machine) checkRunning(u *core.UnitView) *Violation {
+	if m.populated(u.CGroup) || m.emptied[u.CGroup] != "" {
+		return nil
+	}
+	for _, in := range m.ready {
+		if receiver(in) == u.Name {
+			return nil
+		}
+	}
+	if l := m.lanes[u.Name]; l != nil {
+		return nil // what it has asked for will tell
+	}
+	return m.violated(RuleActive, u.Name, "it runs, and there is no process in its control group "+u.CGroup)
+}
+
+// lasts reports whether what is wrong about p has been so for longer than the grace, or can
+// never change.
+func (m *Machine) lasts(p unit.Proc) bool {
+	if m.store.broken != "" {
+		delete(m.check.since, p) // effects are held back
+		return false
+	}
+	first, ok := m.check.since[p]
+	if !ok {
+		m.check.since[p] = m.now
+		return false
+	}
+	return m.now-first > m.cfg.Limits.Grace
+}
+
+// checkProcs: each live process has a unit that knows of it, by its number or its control group.
+func (m *Machine) checkProcs(v *core.View) *Violation {
+	for _, p := range m.procs {
+		if p.dead || p.stubborn {
+			continue
+		}
+		u := v.Unit(p.unit)
+		why := ""
+		switch {
+		case u == nil:
+			why = "its unit is not loaded"
+		case u.CGroup != p.cgroup && !lists(u, p.proc):
+			why = "its unit's control group is " + u.CGroup
+		case u.State.Active.IsDown() && u.Job == nil && !lists(u, p.proc):
+			why = "its unit is " + u.State.Sub
+		}
+		if why == "" || m.keeps(u, p) {
+			delete(m.check.since, p.proc)
+			continue
+		}
+		if m.lasts(p.proc) {
+			return m.violated(RuleOwner, p.unit, fmt.Sprintf("process %d in %s lives, but %s", p.proc.PID, p.cgroup, why))
+		}
+	}
+	return nil
+}
+
+func lists(u *core.UnitView, p unit.Proc) bool {
+	for i := range u.Procs {
+		if u.Procs[i].Proc == p {
+			return true
+		}
+	}
+	return false
+}
+
+// keeps: some settings leave processes behind on purpose, and a unit whose state was lost keeps
+// what it has until an administrator decides.
+func (m *Machine) keeps(u *core.UnitView, p *process) bool {
+	if u == nil {
+		return false
+	}
+	if m.store.damaged || u.State.Result == "resources" && u.Load != unit.LoadLoaded || m.frozen[p.cgroup] > m.now {
+		return true
+	}
+	if u.Spec == nil {
+		return false
+	}
+	for _, s := range u.Spec.Settings {
+		if s.Key == "KillMode" && s.Value != "control-group" && s.Value != "mixed" || s.Key == "SendSIGKILL" && s.Value != "yes" {
+			return true
+		}
+	}
+	return false
+}
+
+// quiet checks what must be so when nothing can happen any more.
+func (m *Machine) quiet() error {
+	if m.cfg.Unchecked || m.store.broken != "" {
+		return nil
+	}
+	for _, j := range m.engine.View().Jobs() {
+		return m.violated(RuleJobEnds, j.Unit, fmt.Sprintf("job %d %v can never end: nothing is left to happen", j.ID, j.Type))
+	}
+	for p := range m.check.since {
+		if q := m.procs[p.PID]; q != nil && q.proc == p && !q.dead {
+			return m.violated(RuleOwner, q.unit, fmt.Sprintf("process %d will live for ever without an owner", p.PID))
+		}
+	}
+	return nil
+}

@@ -40,6 +40,9 @@ func (e *Engine) encodeDirty() {
 			e.records = append(e.records, state.Record{Segment: state.Specs, Key: string(x.name), Version: specVersion, Data: encodeSpec(x.spec)})
 			marks = append(marks, -1)
 		}
+		if x.untouched() {
+			continue
+		}
 		e.encodeUnit(&e.enc, x)
 		e.records = append(e.records, state.Record{Segment: state.Units, Key: string(x.name), Version: unitVersion})
 		marks = append(marks, e.enc.Len())
@@ -48,6 +51,10 @@ func (e *Engine) encodeDirty() {
 		e.encodeMeta(&e.enc)
 		e.records = append(e.records, state.Record{Segment: state.Meta, Key: metaKey, Version: metaVersion})
 		marks = append(marks, e.enc.Len())
+	}
+	if e.quarDirty {
+		e.encodeQuarantine()
+		marks = append(marks, -1)
 	}
 	data, from := e.enc.Data(), 0
 	for i, to := range marks {
@@ -83,6 +90,7 @@ func (e *Engine) encodeMeta(enc *record.Encoder) {
 			})
 		}
 	}
+	enc.OptString(8, e.cfg.BootID)
 	enc.Raw(e.unknown)
 }
 
@@ -128,6 +136,8 @@ func (e *Engine) decodeMeta(data []byte) error {
 			})
 			e.later = append(e.later, l)
 			return err
+		case 8:
+			return record.String(f, &e.bootID)
 		}
 		e.unknown.Keep(f)
 		return nil

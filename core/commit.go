@@ -20,11 +20,12 @@ import (
 
 // commit is step 3. It reports whether anything was written.
 func (e *Engine) commit() bool {
-	if len(e.dirty) == 0 && !e.metaDirty && len(e.gone) == 0 {
+	if len(e.dirty) == 0 && !e.metaDirty && len(e.gone) == 0 && !e.quarDirty {
 		e.lookAtStore()
 		return false
 	}
 	e.encodeDirty()
+	outer := e.doing(stageCommit, "")
 	err := e.cfg.Store.Commit(e.records)
 	var refused *state.CommitError
 	if err != nil && errors.As(err, &refused) {
@@ -32,6 +33,7 @@ func (e *Engine) commit() bool {
 		e.cfg.Store.UseReserve()
 		err = e.cfg.Store.Commit(e.records)
 	}
+	e.rec.end(outer)
 	for _, x := range e.dirty {
 		e.pub.changed(x.index)
 	}
@@ -45,6 +47,7 @@ func (e *Engine) commit() bool {
 	clear(e.dirty)
 	e.dirty, e.gone = e.dirty[:0], e.gone[:0]
 	e.metaDirty = false
+	e.quarantineStored()
 	e.lookAtStore()
 	return true
 }
@@ -83,7 +86,9 @@ func (e *Engine) act() error {
 		if e.storeErr != nil && e.hold(in) {
 			continue
 		}
+		outer := e.rec.begin(intentNote(stageAct, &in))
 		e.cfg.World.Actor.Act(in)
+		e.rec.end(outer)
 		if !e.checkpoint(StageEffect) {
 			return ErrCrashed
 		}
@@ -148,7 +153,9 @@ func (e *Engine) refuseHeld(x *entry) {
 const exitResources = 204
 
 func (e *Engine) maintain() bool {
+	outer := e.doing(stageTidy, "")
 	more, err := e.cfg.Store.Maintain(maintainBudget)
+	e.rec.end(outer)
 	if err != nil {
 		e.say(unit.LevelWarning, "", "cannot tidy the state store: "+err.Error())
 		e.answer()

@@ -62,6 +62,12 @@ type Config struct {
 	// Checkpoint, if set, is called between the steps of a turn and after each effect. The
 	// simulator crashes the engine by returning false: Step then ends with ErrCrashed.
 	Checkpoint func(Stage) bool
+	// Recorder is where the engine notes what it is about to do, so that the next one knows what
+	// this one died of. Zero: nothing is noted, and nothing quarantined.
+	Recorder Recorder
+	// BootID tells one boot of the machine from another (/proc/sys/kernel/random/boot_id). If the stored
+	// state is of another boot, New gives ErrOtherBoot. Empty: not known, and nothing is compared.
+	BootID string
 }
 
 // Boot is the first job.
@@ -83,9 +89,14 @@ const (
 	StageAcknowledged
 	StageEffect // after each effect
 	StageReplied
+	StageRecovered // within New, after each step of recovery
 )
 
-// ErrCrashed ends a Step that Config.Checkpoint cut short. The engine must not be used any more.
+// ErrOtherBoot says that the store holds the state of another boot. Its processes, descriptors and
+// clocks are gone, and its jobs were wishes of that time: set it aside, and begin with an empty one.
+var ErrOtherBoot = errors.New("the stored state is of another boot of the machine")
+
+// ErrCrashed ends a Step, or New, that Config.Checkpoint cut short. The engine must not be used any more.
 var ErrCrashed = errors.New("crashed by the checkpoint")
 
 // Engine is the service manager. All methods but View belong to one goroutine.
@@ -143,6 +154,12 @@ type Engine struct {
 	storeErr  error          // why nothing new is started; nil when the store works
 	unsaved   bool           // the last commit failed altogether
 
+	rec       *recorder
+	quar      map[unit.Name]*quarantine // units, loaded or not
+	poisons   []*quarantine             // requests, jobs and signals
+	quarDirty bool
+	bootID    string // of the stored state
+
 	procScratch []ProcView
 	collectProc func(role string, p unit.Proc) // appends to procScratch
 
@@ -174,10 +191,13 @@ func New(cfg Config) (*Engine, error) {
 	}
 	e.collectProc = func(role string, p unit.Proc) { e.procScratch = append(e.procScratch, ProcView{role, p}) }
 	e.now = cfg.World.Clock.Now()
+	e.rec = openRecorder(cfg.Recorder, e.now.Mono)
 	if err := e.recover(); err != nil {
 		return nil, err
 	}
+	outer := e.doing(stagePublish, "")
 	e.publishView()
+	e.rec.end(outer)
 	return e, nil
 }
 
@@ -222,12 +242,15 @@ func (e *Engine) Step() (more bool, err error) {
 	if err := e.act(); err != nil {
 		return false, err
 	}
+	outer := e.doing(stagePublish, "")
 	e.publishView()
 	e.answer()
+	e.rec.end(outer)
 	if !e.checkpoint(StageReplied) {
 		return false, ErrCrashed
 	}
 	e.turn++
+	e.rec.turned()
 	more = len(e.inputs) == maxInputs || len(e.later)+len(e.follow)+len(e.run) > 0 || e.bootRetry
 	e.cfg.World.Pulse.Turned(e.turn, more || len(e.jobs) > 0)
 	return more, nil

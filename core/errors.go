@@ -25,6 +25,7 @@ var (
 	ErrNoSuchProcess   = errors.New("no matching processes")
 	ErrNotSupported    = errors.New("operation not supported by the unit's kind")
 	ErrTooManyUnits    = errors.New("too many units")
+	ErrQuarantined     = errors.New("it is quarantined")
 	ErrTransactionLoop = errors.New("the order of the transaction contains a cycle")
 )
 

@@ -23,8 +23,11 @@ type entry struct {
 	stale  bool   // waits for a Load (first load or reload)
 	gone   bool   // merged into another entry: only a hole in the list
 
-	u       unit.Unit      // nil unless load is LoadLoaded
-	saved   stored         // the stored machine, while u cannot be made from it
+	u        unit.Unit   // nil unless load is LoadLoaded
+	saved    stored      // the stored machine, while u cannot be made from it
+	quar     *quarantine // the core keeps its hands off it
+	verbatim []byte      // its record, while that is not even read
+
 	unknown record.Unknown // fields of the record that a newer version wrote
 	state   unit.State
 	seq     uint64
@@ -89,7 +92,7 @@ var (
 
 // orphaned units have no machine, but perhaps processes: their code failed, or their stored
 // state could not be read.
-func (x *entry) orphaned() bool { return x.u == nil && x.state.Active == unit.Failed }
+func (x *entry) orphaned() bool { return x.u == nil && x.quar == nil && x.state.Active == unit.Failed }
 
 // link adds the edges that x's own specification asks for, in both directions. Edges that
 // both units ask for stand twice, which costs a second look and nothing else.
@@ -108,7 +111,7 @@ func (e *Engine) link(x *entry) {
 			e.addDep(x, d)
 		}
 	}
-	if x.cgroup == "" || x.state.Active.IsDown() { // else its processes are where they were started
+	if x.cgroup == "" || x.state.Active.IsDown() && x.quar == nil { // else its processes are where they were started
 		x.cgroup = e.cgroupOf(x)
 	}
 }

@@ -3,6 +3,7 @@ package core
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/sysmaster-go/sysmaster/core/sys"
 	"github.com/sysmaster-go/sysmaster/unit"
@@ -85,7 +86,14 @@ func (e *Engine) input(in *sys.Input) {
 			e.checked(x, b.Results)
 		}
 	case sys.Signal:
+		n := note{stage: stageSignal, kind: uint8(b.Number)}
+		if q := e.poison(&n); q != nil {
+			e.say(unit.LevelErr, "", "signal "+strconv.Itoa(b.Number)+" is dropped: "+q.public().String())
+			return
+		}
+		outer := e.rec.begin(n)
 		e.signal(b.Number)
+		e.rec.end(outer)
 	case sys.Request:
 		if r, ok := b.Body.(*Request); ok {
 			e.request(r)
@@ -173,6 +181,9 @@ func answerSeq(ev unit.Event) uint64 {
 
 // answer1 takes the effect seq off x's list; false if it is not on it.
 func (e *Engine) answer1(x *entry, seq uint64) bool {
+	if x.quar != nil {
+		return false // what is open stays open until the quarantine is lifted
+	}
 	for i := range x.pending {
 		if x.pending[i].Seq != seq {
 			continue

@@ -75,6 +75,19 @@ func (e *Engine) tryRun(x *entry) {
 	if j == nil || j.running || blocked(j) {
 		return
 	}
+	n := note{stage: stageJob, kind: uint8(j.typ), name: string(x.name)}
+	if e.poison(&n) != nil || x.quar != nil {
+		e.say(unit.LevelErr, x.name, j.typ.String()+" job cannot run: the manager died of it, or of the unit; reset-failed lifts that")
+		e.finish(j, unit.JobFailed)
+		return
+	}
+	outer := e.rec.begin(n)
+	e.runJob(j)
+	e.rec.end(outer)
+}
+
+func (e *Engine) runJob(j *job) {
+	x := j.x
 	j.running = true
 	e.jobChanged(x)
 	e.armJob(j, x.common.JobRunningTimeout)

@@ -29,6 +29,7 @@ const loadTimeout = 90 * time.Second
 type pendingOp struct {
 	ready func() bool
 	run   func()
+	note  note
 }
 
 // askForFiles emits the Load effects for all stubs that nobody reads yet.
@@ -59,14 +60,20 @@ func (e *Engine) filesLoaded(l sys.Loaded) {
 		return
 	}
 	delete(e.manAsked, l.Seq)
+	outer := e.doing(stageFiles, "")
+	e.takeFiles(asked, l.Specs)
+	e.rec.end(outer)
+}
+
+func (e *Engine) takeFiles(asked *loading, specs []*unit.Spec) {
 	if asked.reload {
-		e.reloaded(asked, l.Specs)
+		e.reloaded(asked, specs)
 		return
 	}
 	var fresh []*entry
 	for i, x := range asked.entries {
-		if i < len(l.Specs) && l.Specs[i] != nil {
-			if y := e.adopt(x, l.Specs[i]); y != nil {
+		if i < len(specs) && specs[i] != nil {
+			if y := e.adopt(x, specs[i]); y != nil {
 				fresh = append(fresh, y)
 			}
 		} else {
@@ -195,8 +202,13 @@ func (e *Engine) setSpec(x *entry, spec *unit.Spec) {
 		x.load, x.reason = unit.LoadBadSetting, err.Error()
 		return
 	}
+	if e.confine(x) {
+		return
+	}
 	if x.u == nil {
+		outer := e.doing(stageSettings, x.name)
 		u, err := newUnit(x.typ, spec)
+		e.rec.end(outer)
 		if err != nil {
 			x.load, x.reason = unit.LoadBadSetting, err.Error()
 			e.say(unit.LevelErr, x.name, err.Error())
@@ -240,7 +252,7 @@ func (e *Engine) linkFresh(fresh []*entry) {
 	}
 	e.sortEdges(sort)
 	for _, x := range sort {
-		if c := e.cgroupOf(x); c != x.cgroup && x.state.Active.IsDown() {
+		if c := e.cgroupOf(x); c != x.cgroup && x.state.Active.IsDown() && (x.quar == nil || x.cgroup == "") {
 			x.cgroup = c
 			e.touch(x)
 		}
@@ -269,7 +281,9 @@ func (e *Engine) loadsDone() {
 	for i, op := range ops {
 		busy := len(e.wanted) > 0 || len(e.manAsked) > 0
 		if (!busy || i < maxEarly) && op.ready() {
+			outer := e.rec.begin(op.note)
 			op.run()
+			e.rec.end(outer)
 		} else {
 			e.waiting = append(e.waiting, op)
 		}
@@ -338,12 +352,15 @@ func (e *Engine) whenLoaded(r *Request, n unit.Name, ends bool, f func(x *entry)
 	e.waiting = append(e.waiting, &pendingOp{
 		ready: func() bool { return e.ready(e.intern(n), ends) },
 		run:   func() { f(e.intern(n)) },
+		note:  requestNote(r),
 	})
 }
 
 // loadable is why x cannot be started; nil when it can.
 func (x *entry) loadable() error {
 	switch {
+	case x.quar != nil:
+		return x.quar.refusal(x.name)
 	case x.u != nil && x.load == unit.LoadLoaded:
 		return nil
 	case x.load == unit.LoadNotFound:

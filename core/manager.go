@@ -21,6 +21,19 @@ func (e *Engine) reply(r *Request, resp Response) {
 
 // request does one request, or leaves it waiting for files.
 func (e *Engine) request(r *Request) {
+	n := requestNote(r)
+	if _, reset := r.Op.(OpResetFailed); !reset {
+		if q := e.poison(&n); q != nil {
+			e.reply(r, Response{Err: q.refusal(unit.Name(n.name))})
+			return
+		}
+	}
+	outer := e.rec.begin(n)
+	e.serve(r)
+	e.rec.end(outer)
+}
+
+func (e *Engine) serve(r *Request) {
 	switch op := r.Op.(type) {
 	case OpJob:
 		e.whenLoaded(r, op.Unit, op.Type == unit.JobStop, func(x *entry) { e.jobRequest(r, op, x) })
@@ -55,6 +68,10 @@ func (e *Engine) jobRequest(r *Request, op OpJob, x *entry) {
 		e.reply(r, Response{Unit: x.name, Err: &RequestError{x.name, ErrStore, e.storeErr.Error()}})
 		return
 	}
+	if x.quar != nil {
+		e.reply(r, Response{Unit: x.name, Err: x.quar.refusal(x.name)})
+		return
+	}
 	p, err := e.plan(x, op)
 	if err != nil {
 		e.reply(r, Response{Unit: x.name, Err: err})
@@ -66,11 +83,18 @@ func (e *Engine) jobRequest(r *Request, op OpJob, x *entry) {
 func (e *Engine) killRequest(r *Request, op OpKill) {
 	x := e.lookup(op.Unit)
 	switch {
-	case x == nil || x.u == nil && !x.orphaned():
+	case x == nil || x.u == nil && !x.orphaned() && x.quar == nil:
 		e.reply(r, Response{Err: &RequestError{op.Unit, ErrNoSuchUnit, "it is not loaded"}})
 		return
 	case op.Signal < 1 || op.Signal > 64:
 		e.reply(r, Response{Err: &RequestError{op.Unit, ErrNotSupported, "no such signal"}})
+		return
+	}
+	if x.quar != nil { // nobody waits for the answer
+		x.seq++
+		e.intents = append(e.intents, e.intent(x, unit.Emitted{Seq: x.seq, Effect: unit.Kill{Signal: op.Signal}}))
+		e.touch(x)
+		e.reply(r, Response{Unit: x.name})
 		return
 	}
 	if x.u == nil {
@@ -87,6 +111,10 @@ func (e *Engine) killRequest(r *Request, op OpKill) {
 
 func (e *Engine) resetFailed(r *Request, op OpResetFailed) {
 	reset := func(x *entry) {
+		if x.quar != nil {
+			e.lift(x)
+			return
+		}
 		x.starts, x.limited = nil, false
 		e.touch(x)
 		if x.orphaned() {
@@ -96,6 +124,7 @@ func (e *Engine) resetFailed(r *Request, op OpResetFailed) {
 			e.handle(x, unit.Request{Kind: unit.RequestResetFailed})
 		}
 	}
+	e.pardon()
 	if op.Unit == "" {
 		for _, x := range e.list {
 			if !x.gone {

@@ -10,12 +10,19 @@ import (
 // handle gives one event to a unit and takes what the unit did with it. It is the only caller
 // of Unit.Handle. The result is the reason with which the unit refused, if it did.
 func (e *Engine) handle(x *entry, ev unit.Event) (refused string) {
+	if x.quar != nil {
+		return x.quar.public().String()
+	}
 	if x.u == nil {
 		return "unit is not loaded"
 	}
 	tx := unit.NewTx(e.now, x.cgroup, peers{e, x}, &x.seq)
 	seq := x.seq
-	if p := deliver(x.u, tx, ev); p != "" {
+	kind, id := eventNote(ev)
+	outer := e.rec.begin(note{stage: stageHandle, kind: kind, id: id, name: string(x.name)})
+	p := deliver(x.u, tx, ev)
+	e.rec.end(outer)
+	if p != "" {
 		x.seq = seq
 		e.panicked(x, p)
 		return p
@@ -44,6 +51,7 @@ func (e *Engine) handle(x *entry, ev unit.Event) (refused string) {
 func deliver(u unit.Unit, tx *unit.Tx, ev unit.Event) (panicked string) {
 	defer func() {
 		if p := recover(); p != nil {
+			passOn(p)
 			panicked = panicText(p)
 		}
 	}()

@@ -106,8 +106,13 @@ func (e *Engine) unitView(x *entry) *UnitView {
 		j := x.job.view()
 		v.Job = &j
 	}
+	if x.quar != nil {
+		v.Quarantine = x.quar.public()
+	}
 	if x.u != nil {
+		outer := e.doing(stageSnapshot, x.name)
 		v.snapshot, v.version = x.u.Snapshot(nil), x.typ.Version
+		e.rec.end(outer)
 	}
 	graph, i := e.graph, x.index // not the graph of now: others may point to x later, without a change of x
 	v.Relations = func() *[unit.NumRelations][]unit.Name { return graph.Load().relations(i) }

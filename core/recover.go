@@ -6,32 +6,95 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 
 	"github.com/sysmaster-go/sysmaster/core/sys"
 	"github.com/sysmaster-go/sysmaster/state"
 	"github.com/sysmaster-go/sysmaster/unit"
 )
 
-// Recovery, in steps that may each be repeated:
+// Recovery, in named steps. None of them does anything to the world, and what they queue is done by the
+// first turn after its own commit: a crash in or after any step is as if it had not been begun.
 //
-//  1. load       specifications, units and the engine's own record, from the store alone
-//  2. rebuild    graph, timers, jobs; no unit file is read for a unit that was known
-//  3. compare    each unanswered effect: idempotent ones are repeated, spawns are probed
+//  1. load       specifications, units and the engine's own record, from the store alone; no unit file
+//                is read for a unit that was known
+//  2. compare    each unanswered effect with the world: done, not done, or nobody knows
+//  3. repair     what that means: effects are repeated, lost answers given, jobs ended whose unit is lost
 //  4. reconnect  every process that a unit holds is attached again; units set up their watches
 //  5. resume     waiting jobs and follow-ups go on
-//
-// Steps 3 to 5 only queue work; the first turn does it, after its own commit.
+
+// RecoveryStep names a step of recovery.
+type RecoveryStep uint8
+
+// The steps, in their order.
+const (
+	StepLoad RecoveryStep = iota + 1
+	StepCompare
+	StepRepair
+	StepReconnect
+	StepResume
+)
+
+// String is the step's name.
+func (s RecoveryStep) String() string {
+	switch s {
+	case StepLoad:
+		return "load"
+	case StepCompare:
+		return "compare"
+	case StepRepair:
+		return "repair"
+	case StepReconnect:
+		return "reconnect"
+	case StepResume:
+		return "resume"
+	}
+	return "step " + strconv.Itoa(int(s))
+}
 
 // recover fills the engine from its store.
 func (e *Engine) recover() error {
+	e.condemn()
+	var found []finding
+	for _, step := range [...]struct {
+		name RecoveryStep
+		do   func(*Recovery) error
+	}{
+		{StepLoad, e.loadStore},
+		{StepCompare, func(r *Recovery) error { found = e.compare(r); return nil }},
+		{StepRepair, func(r *Recovery) error { e.repair(r, found); return nil }},
+		{StepReconnect, e.reconnect},
+		{StepResume, e.resume},
+	} {
+		r := Recovery{Step: step.name}
+		if err := step.do(&r); err != nil {
+			return err
+		}
+		e.publish(r)
+		if !e.checkpoint(StageRecovered) {
+			return ErrCrashed
+		}
+	}
+	if !e.booted {
+		e.boot()
+	}
+	return nil
+}
+
+// loadStore is step 1.
+func (e *Engine) loadStore(r *Recovery) error {
 	specs := make(map[string]*unit.Spec)
 	units := make(map[string][]byte)
 	meta := false
+	outer := e.doing(stageLoad, "")
 	report, err := e.cfg.Store.Load(func(r state.Record) error {
 		switch r.Segment {
 		case state.Meta:
-			if r.Key == metaKey {
+			switch r.Key {
+			case metaKey:
 				meta = e.readMeta(r.Data)
+			case quarantineKey:
+				e.readQuarantine(r.Data)
 			}
 		case state.Specs:
 			specs[r.Key] = e.readSpec(r)
@@ -40,8 +103,15 @@ func (e *Engine) recover() error {
 		}
 		return nil
 	})
+	e.rec.end(outer)
 	if err != nil {
 		return fmt.Errorf("cannot recover the state: %w", err)
+	}
+	if e.bootID != e.cfg.BootID && e.cfg.BootID != "" {
+		if e.bootID != "" {
+			return ErrOtherBoot
+		}
+		e.metaDirty = true
 	}
 	for _, p := range report.Problems {
 		e.say(unit.LevelErr, "", "state store: "+p.String())
@@ -52,13 +122,13 @@ func (e *Engine) recover() error {
 		e.metaDirty = true
 	}
 	e.rebuild(specs, units, report.Whole())
-	if !e.booted {
-		e.boot()
-		return nil
+	r.Units, r.Problems = len(specs), len(report.Problems)
+	for _, x := range e.list {
+		r.Effects += len(x.pending)
+		if x.orphaned() {
+			r.Problems++
+		}
 	}
-	e.compare()
-	e.reconnect()
-	e.resume()
 	return nil
 }
 
@@ -74,11 +144,16 @@ func (e *Engine) readMeta(data []byte) bool {
 // readSpec gives a unit whose settings cannot be read some that say so, until the next
 // daemon-reload.
 func (e *Engine) readSpec(r state.Record) *unit.Spec {
+	why := "its stored settings cannot be read; daemon-reload reads its files again"
+	if q := e.quar[unit.Name(r.Key)]; q != nil && q.stage == stageDecode {
+		return &unit.Spec{Name: unit.Name(r.Key), Load: unit.LoadError, LoadError: why}
+	}
+	outer := e.doing(stageDecode, unit.Name(r.Key))
 	s, err := decodeSpec(r.Data)
+	e.rec.end(outer)
 	if err == nil && s.Name == unit.Name(r.Key) {
 		return s
 	}
-	why := "its stored settings cannot be read; daemon-reload reads its files again"
 	if err != nil {
 		why += ": " + err.Error()
 	}
@@ -86,7 +161,7 @@ func (e *Engine) readSpec(r state.Record) *unit.Spec {
 	return &unit.Spec{Name: unit.Name(r.Key), Load: unit.LoadError, LoadError: why}
 }
 
-// rebuild is step 2. whole is false if the store lost records.
+// rebuild makes graph, timers and jobs of what was read. whole is false if the store lost records.
 func (e *Engine) rebuild(specs map[string]*unit.Spec, units map[string][]byte, whole bool) {
 	for name := range units { // lost settings: the order does not matter
 		if specs[name] == nil {
@@ -104,16 +179,23 @@ func (e *Engine) rebuild(specs map[string]*unit.Spec, units map[string][]byte, w
 	}
 	e.relink()
 	for _, x := range e.list {
-		e.indexProcs(x)
+		e.reindex(x)
+	}
+}
+
+// reindex puts what x has into the engine's own lists.
+func (e *Engine) reindex(x *entry) {
+	e.indexProcs(x)
+	if x.quar == nil {
 		for _, t := range x.timers {
 			e.heapPush(t.at, x, t.id)
 		}
-		if j := x.job; j != nil {
-			e.jobs[j.id] = j
-			e.nextJob = max(e.nextJob, j.id)
-			if j.deadline != 0 {
-				e.heapPush(j.deadline, x, "")
-			}
+	}
+	if j := x.job; j != nil {
+		e.jobs[j.id] = j
+		e.nextJob = max(e.nextJob, j.id)
+		if j.deadline != 0 {
+			e.heapPush(j.deadline, x, "")
 		}
 	}
 }
@@ -122,27 +204,38 @@ func (e *Engine) rebuild(specs map[string]*unit.Spec, units map[string][]byte, w
 // only: it is orphaned, and its processes are found by its control group.
 func (e *Engine) restore(x *entry, spec *unit.Spec, data []byte, whole bool) {
 	e.setSpecOnly(x, spec)
+	if e.confine(x) {
+		e.restoreConfined(x, data)
+		return
+	}
 	if data == nil && whole {
 		e.fresh(x)
 		return
 	}
 	load, reason := x.load, x.reason
+	outer := e.doing(stageDecode, x.name)
 	s, err := decodeUnit(data, x)
+	e.rec.end(outer)
 	known := x.state
 	x.state = deadState
 	e.setState(x, known)
-	switch {
-	case err != nil:
-	case data == nil:
+	if err == nil && data == nil {
 		err = errLost
-	case x.typ == nil || load == unit.LoadError && spec.FragmentPath == "" && s.hasUnit:
+	}
+	if err == nil && (x.typ == nil || load == unit.LoadError && spec.FragmentPath == "" && s.hasUnit) {
 		x.load, x.reason, x.saved = load, reason, s
 		if s.hasUnit {
 			e.orphan(x)
 		}
 		return
-	case s.hasUnit:
-		if x.u, err = restoreUnit(x.typ, spec, s.version, s.snapshot); err == nil {
+	}
+	e.remake(x, s, err)
+}
+
+// remake makes x's machine of its snapshot; err is why that is not even tried.
+func (e *Engine) remake(x *entry, s stored, err error) {
+	if err == nil && s.hasUnit && x.typ != nil {
+		if x.u, err = e.restoreUnit(x.typ, x.spec, s.version, s.snapshot); err == nil {
 			e.setState(x, x.u.State())
 		}
 	}
@@ -192,67 +285,138 @@ func unsupported(load unit.LoadState, reason string) (unit.LoadState, string) {
 	return load, reason
 }
 
-// compare is step 3.
-func (e *Engine) compare() {
+// finding is what compare found about one effect.
+type finding struct {
+	x   *entry
+	em  unit.Emitted
+	in  sys.Intent
+	out sys.Outcome
+}
+
+// compare is step 2. Only probed effects need a look at the world: the idempotent ones are as good as not
+// done, and one that must not be repeated counts as unknown.
+func (e *Engine) compare(r *Recovery) (found []finding) {
 	for _, x := range e.byName() {
-		for _, em := range slices.Clone(x.pending) {
-			in := e.intent(x, em)
-			if em.Effect.Class() != unit.Probe {
-				e.intents = append(e.intents, in)
-				continue
-			}
-			for _, p := range x.procs {
-				in.Known = append(in.Known, p.Proc)
-			}
-			out := e.cfg.World.Prober.Probe(in)
-			switch {
-			case out.State == sys.NotDone:
-				e.intents = append(e.intents, in)
-			case out.State == sys.Done && out.Event == nil:
-			case out.State == sys.Done:
-				e.followUp(answerLater{x, out.Event})
-			default:
-				e.say(unit.LevelErr, x.name, "it is not known whether its command ran before the restart; it counts as failed")
-				e.followUp(answerLater{x, unknownOutcome(em)})
-			}
+		if x.quar != nil {
+			continue
 		}
+		for _, em := range x.pending {
+			f := finding{x: x, em: em, in: e.intent(x, em)}
+			f.out = e.look(x, f.in)
+			if f.out.State == sys.Unknown {
+				r.Problems++
+			}
+			found = append(found, f)
+		}
+		if len(x.pending) > 0 {
+			r.Units++
+		}
+	}
+	r.Effects = len(found)
+	return found
+}
+
+func (e *Engine) look(x *entry, in sys.Intent) sys.Outcome {
+	switch in.Effect.Class() {
+	case unit.Probe:
+		for _, p := range x.procs {
+			in.Known = append(in.Known, p.Proc)
+		}
+		outer := e.rec.begin(intentNote(stageProbe, &in))
+		out := e.cfg.World.Prober.Probe(in)
+		e.rec.end(outer)
+		return out
+	case unit.AtMostOnce:
+		return sys.Outcome{State: sys.Unknown}
+	}
+	return sys.Outcome{State: sys.NotDone}
+}
+
+// repair is step 3.
+func (e *Engine) repair(r *Recovery, found []finding) {
+	for _, f := range found {
+		e.repairOne(f)
+	}
+	r.Effects = len(found)
+	for _, x := range e.byName() {
+		if x.quar == nil {
+			continue
+		}
+		r.Units++
+		r.Problems++
+		if x.job != nil {
+			e.followUp(finishLater{x.name, x.job.id, unit.JobFailed})
+		}
+	}
+}
+
+func (e *Engine) repairOne(f finding) {
+	switch {
+	case f.out.State == sys.NotDone:
+		e.intents = append(e.intents, f.in)
+	case f.out.State == sys.Done && f.out.Event == nil:
+	case f.out.State == sys.Done:
+		e.followUp(answerLater{f.x, f.out.Event})
+	default:
+		e.say(unit.LevelErr, f.x.name, "it is not known whether its command ran before the restart; it counts as failed")
+		e.followUp(answerLater{f.x, unknownOutcome(f.em)})
 	}
 }
 
 // unknownOutcome is the answer to an effect that may have been done and must not be repeated.
 func unknownOutcome(em unit.Emitted) unit.Event {
-	const why = "the outcome is not known after a restart of the manager"
-	if s, ok := em.Effect.(unit.Spawn); ok {
-		return unit.Spawned{Seq: em.Seq, Role: s.Role, Err: &unit.SpawnError{Step: "recovery", Msg: why}}
+	return failedAnswer(em, "the outcome is not known after a restart of the manager")
+}
+
+func failedAnswer(em unit.Emitted, why string) unit.Event {
+	switch f := em.Effect.(type) {
+	case unit.Spawn:
+		return unit.Spawned{Seq: em.Seq, Role: f.Role, Err: &unit.SpawnError{Step: "recovery", Msg: why}}
+	case unit.ReadPIDFile, unit.FindMain:
+		return unit.PIDRead{Seq: em.Seq, Err: why}
 	}
 	return unit.Done{Seq: em.Seq, Err: why}
 }
 
 // reconnect is step 4.
-func (e *Engine) reconnect() {
+func (e *Engine) reconnect(r *Recovery) error {
+	before := len(e.intents)
 	for _, x := range e.byName() {
-		for _, p := range slices.Clone(x.procs) {
-			e.manage(x, unit.Attach{Proc: p.Proc})
-		}
-		if x.u != nil && (!x.state.Active.IsDown() || len(x.procs) > 0) {
-			if _, ok := x.u.(unit.ProcHolder); ok && len(x.procs) == 0 && x.cgroup != "" {
-				e.manage(x, unit.Attach{}) // its group may hold processes that the unit does not know
-			}
-			e.followUp(recoveredLater{x})
+		if e.reconnectOne(x) {
+			r.Units++
 		}
 	}
+	r.Effects = len(e.intents) - before
+	return nil
+}
+
+func (e *Engine) reconnectOne(x *entry) bool {
+	for _, p := range slices.Clone(x.procs) {
+		e.manage(x, unit.Attach{Proc: p.Proc})
+	}
+	if x.u == nil || x.state.Active.IsDown() && len(x.procs) == 0 {
+		return false
+	}
+	if _, ok := x.u.(unit.ProcHolder); ok && len(x.procs) == 0 && x.cgroup != "" {
+		e.manage(x, unit.Attach{}) // its group may hold processes that the unit does not know
+	}
+	e.followUp(recoveredLater{x})
+	return true
 }
 
 // resume is step 5.
-func (e *Engine) resume() {
+func (e *Engine) resume(r *Recovery) error {
 	for _, x := range e.byName() {
 		if x.job != nil && !x.job.running {
 			e.queueRun(x)
+			r.Units++
 		}
 	}
 	if e.shutdown != nil {
 		e.intents = append(e.intents, sys.Intent{Effect: *e.shutdown})
+		r.Effects++
 	}
+	return nil
 }
 
 // byName lists the units in an order that does not depend on how they came to be loaded.

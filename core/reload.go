@@ -69,7 +69,7 @@ func (e *Engine) applyReload() {
 		switch {
 		case spec == nil || x.gone:
 		case spec.Name != x.name: // it has become an alias of another unit
-			if x.state.Active.IsDown() && x.job == nil {
+			if x.state.Active.IsDown() && x.job == nil && x.quar == nil {
 				e.adopt(x, spec)
 			}
 		default:
@@ -102,6 +102,8 @@ func (e *Engine) respec(x *entry, spec *unit.Spec) {
 	x.specDirty = true
 	idle := x.state.Active.IsDown() && len(x.pending) == 0
 	switch {
+	case x.quar != nil: // its new settings wait with it
+		x.spec = spec
 	case x.orphaned() && x.saved.hasUnit && spec.Load == unit.LoadLoaded:
 		e.unorphan(x, spec)
 	case x.orphaned() && x.cgroup != "": // its processes are not known to be gone
@@ -121,7 +123,7 @@ func (e *Engine) respec(x *entry, spec *unit.Spec) {
 		if x.u == nil {
 			return
 		}
-		v, err := restoreUnit(x.typ, spec, x.typ.Version, bytes.Clone(e.snapshot))
+		v, err := e.restoreUnit(x.typ, spec, x.typ.Version, bytes.Clone(e.snapshot))
 		if err != nil {
 			e.say(unit.LevelErr, x.name, "new settings are not taken: "+err.Error())
 			x.load, x.reason = unit.LoadBadSetting, err.Error()
@@ -140,7 +142,7 @@ func (e *Engine) unorphan(x *entry, spec *unit.Spec) {
 	if typ == nil {
 		return
 	}
-	u, err := restoreUnit(typ, spec, x.saved.version, x.saved.snapshot)
+	u, err := e.restoreUnit(typ, spec, x.saved.version, x.saved.snapshot)
 	if err != nil {
 		e.say(unit.LevelErr, x.name, "cannot read its stored state: "+err.Error())
 		return

@@ -80,6 +80,19 @@ type (
 	}
 	// Reloading brackets a daemon-reload.
 	Reloading struct{ Active bool }
+	// Quarantined says that the core has died of a unit (or, with Unit empty or the stage its own, of
+	// a request, job or signal) too often, and keeps its hands off it.
+	Quarantined struct {
+		Unit       unit.Name
+		Quarantine Quarantine
+	}
+	// Recovery says what a step of recovery found. It is delivered with the first turn's events.
+	Recovery struct {
+		Step     RecoveryStep
+		Units    int // that the step was about
+		Effects  int
+		Problems int
+	}
 	// StartupFinished says that the first transaction has ended.
 	StartupFinished struct{}
 	// Message is a line for the administrator; Unit may be empty.
@@ -96,5 +109,7 @@ func (UnitNew) isEvent()         {}
 func (UnitRemoved) isEvent()     {}
 func (UnitChanged) isEvent()     {}
 func (Reloading) isEvent()       {}
+func (Quarantined) isEvent()     {}
+func (Recovery) isEvent()        {}
 func (StartupFinished) isEvent() {}
 func (Message) isEvent()         {}

@@ -12,10 +12,21 @@ import (
 func shielded(what string, f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
+			passOn(p)
 			err = fmt.Errorf("unit type failed in %s: %s", what, panicText(p))
 		}
 	}()
 	return f()
+}
+
+// Fatal is a panic that the engine lets pass, as it cannot catch a fatal error of Go's runtime: with it a
+// unit type in a test kills the core.
+type Fatal struct{ What string }
+
+func passOn(p any) {
+	if f, fatal := p.(Fatal); fatal {
+		panic(f)
+	}
 }
 
 func newUnit(t *unit.Type, spec *unit.Spec) (u unit.Unit, err error) {
@@ -28,13 +39,15 @@ func newUnit(t *unit.Type, spec *unit.Spec) (u unit.Unit, err error) {
 	return unitOrNil(u, err)
 }
 
-func restoreUnit(t *unit.Type, spec *unit.Spec, version uint32, snapshot []byte) (u unit.Unit, err error) {
+func (e *Engine) restoreUnit(t *unit.Type, spec *unit.Spec, version uint32, snapshot []byte) (u unit.Unit, err error) {
+	outer := e.doing(stageRestore, spec.Name)
 	err = shielded("Restore", func() (err error) {
 		if u, err = t.Restore(spec, version, snapshot); err == nil {
 			u.State()
 		}
 		return err
 	})
+	e.rec.end(outer)
 	return unitOrNil(u, err)
 }
 
@@ -47,7 +60,12 @@ func unitOrNil(u unit.Unit, err error) (unit.Unit, error) {
 
 // implied lists the dependencies of x's kind.
 func (e *Engine) implied(x *entry) (deps []unit.Dep) {
+	if x.quar != nil && x.quar.stage == stageSettings {
+		return nil
+	}
+	outer := e.doing(stageSettings, x.name)
 	err := shielded("Implied", func() error { deps = x.typ.Implied(x.spec); return nil })
+	e.rec.end(outer)
 	if err != nil {
 		e.say(unit.LevelErr, x.name, err.Error())
 		return nil
@@ -60,7 +78,9 @@ func (e *Engine) takeSnapshot(x *entry) {
 	if x.u == nil {
 		return
 	}
+	outer := e.doing(stageSnapshot, x.name)
 	err := shielded("Snapshot", func() error { e.snapshot = x.u.Snapshot(e.snapshot[:0]); return nil })
+	e.rec.end(outer)
 	if err == nil && len(e.snapshot) > maxSnapshot {
 		err = fmt.Errorf("unit type failed in Snapshot: %d bytes, at most %d", len(e.snapshot), maxSnapshot)
 	}

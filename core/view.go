@@ -45,6 +45,8 @@ type UnitView struct {
 	Times      Times
 	Procs      []ProcView
 
+	Quarantine *Quarantine // nil: it is not quarantined
+
 	ConditionResult bool
 	AssertResult    bool
 
@@ -65,6 +67,12 @@ type ProcView struct {
 // Props are the kind's own properties. They are computed here, in the caller's goroutine,
 // from the immutable snapshot.
 func (u *UnitView) Props() ([]unit.Value, error) {
+	if u.Quarantine != nil {
+		return []unit.Value{
+			{Name: "Result", Signature: "s", V: u.State.Result},
+			{Name: "StatusText", Signature: "s", V: u.Quarantine.String()},
+		}, nil
+	}
 	if u.Type == nil || u.Type.Restore == nil || u.Load != unit.LoadLoaded {
 		return nil, nil
 	}

@@ -17,6 +17,7 @@
 //	budget spent   rescue, then start again   -                   init does it at once
 //
 // What remains fatal is Go's own: exhausted memory, a thread that cannot be
-// created although some are parked, a synchronous signal queued by root, a start
-// with standard descriptors closed and no /dev/null. The last net is the kernel's panic= and a hardware watchdog.
+// created when all that are parked hang, a start with standard descriptors closed and
+// no /dev/null; and on other machines than amd64 and arm64 a synchronous signal queued by
+// root. The last net is the kernel's panic= and a hardware watchdog.
 package pid1

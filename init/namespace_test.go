@@ -262,7 +262,7 @@ func coreOrphans(b *testbed) {
 // is the core's business comes to it, and again to the next one if not taken.
 func coreSignals(b *testbed) {
 	want := []int{1, 2, 10, 12, 15, 28, 30}
-	for n := policy.RTMin + 1; n <= policy.RTMin+29; n++ {
+	for n := policy.RTMin; n <= policy.RTMin+29; n++ {
 		if n < policy.RTMin+13 || n > policy.RTMin+16 {
 			want = append(want, n)
 		}

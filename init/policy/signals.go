@@ -47,6 +47,6 @@ func RequestOf(n int, keeper bool) Request {
 			return Request{Verb: fdstore.VerbExit}
 		}
 	}
-	// rescue, emergency, soft-reboot; status output, log levels and targets, re-execution.
-	return Request{Forward: n > RTMin && n <= RTMin+29}
+	// default, rescue, emergency, soft-reboot; status output, log levels and targets, re-execution.
+	return Request{Forward: n >= RTMin && n <= RTMin+29}
 }

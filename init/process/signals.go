@@ -31,11 +31,13 @@ type Signals struct {
 // program, and with PID 1 the machine: see doc.go for the window and how it is closed.
 //
 // os/signal is used rather than signalfd(2), which needs signals to be blocked
-// in every thread, and Go's threads belong to its runtime. What remains
-// fatal is a synchronous signal (SEGV, BUS, FPE, ILL, TRAP) queued by root with
-// sigqueue(3), which the runtime cannot tell from a real fault. Signals 32 and 34
-// are the runtime's blind spot, kept free for C libraries: PID 1 never sees
-// them, so SIGRTMIN+0 (default.target) has no effect; a keeper dies of them.
+// in every thread, and Go's threads belong to its runtime. It cannot give two
+// kinds: SEGV, BUS, FPE, ILL, TRAP, SYS and STKFLT, which the runtime takes for
+// faults and ends the program, if they come by sigqueue(3); and 32 and 34, which
+// it leaves to C libraries, so that SIGRTMIN+0 (default.target) would never be seen and
+// would end a keeper. For these a handler of our own stands before the runtime's
+// (amd64 and arm64): see filterSent. 33 is the runtime's, which ignores what
+// others send.
 func AcceptSignals() *Signals {
 	runtime.LockOSThread()
 	inherited := threadMask(unix.SIG_SETMASK, nil)
@@ -55,6 +57,7 @@ func AcceptSignals() *Signals {
 	}
 	signal.Notify(s.ch, s.wanted...)
 	go s.collect()
+	filterSent(s.wake)
 	threadMask(unix.SIG_SETMASK, new(uint64))
 	return s
 }
@@ -129,7 +132,7 @@ func (s *Signals) Take() uint64 {
 	if s.wake >= 0 {
 		_, _ = unix.Read(s.wake, b[:]) // EAGAIN: nothing came
 	}
-	return s.bits.Swap(0)
+	return s.bits.Swap(0) | takeSent()
 }
 
 // WakeFD is readable after a signal came; -1 if the kernel had none to give.

@@ -56,13 +56,11 @@ func (k *keeper) record(e fdstore.Exit) {
 	}
 	// behind: zombies of the time without a core may still be among these.
 	wanted := k.behind || !k.core.turned || registered && keep.SameStart(start, e.StartTime)
-	if b, err := proc.Read(proc.Path(e.PID, "cgroup"), k.buf); err == nil {
-		if path := proc.ParseCgroup(b); string(path) == k.lastCgroup {
-			e.Cgroup = k.lastCgroup // mostly the same few: no copy
-		} else if len(path) <= fdstore.MaxCgroup {
-			e.Cgroup = string(path)
-			k.lastCgroup = e.Cgroup
-		}
+	if path := proc.ReadCgroup(e.PID, k.buf); string(path) == k.lastCgroup {
+		e.Cgroup = k.lastCgroup // mostly the same few: no copy
+	} else if len(path) <= fdstore.MaxCgroup {
+		e.Cgroup = string(path)
+		k.lastCgroup = e.Cgroup
 	}
 	if !k.exits.Room() {
 		k.lost++

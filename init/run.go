@@ -78,7 +78,7 @@ func Run(cfg Config) int {
 
 func newKeeper(cfg Config) *keeper {
 	k := &keeper{
-		cfg: cfg, console: cfg.Console, self: unix.Getpid(), buf: make([]byte, 4096),
+		cfg: cfg, console: cfg.Console, self: unix.Getpid(), buf: make([]byte, 8192),
 		store:      keep.NewFDs(cfg.MaxFDs),
 		exits:      keep.NewExits(cfg.MaxExits),
 		registered: make(map[int]uint64),
@@ -182,7 +182,7 @@ func (k *keeper) wait() {
 	fds := [2]unix.PollFd{{Fd: int32(k.cfg.Signals.WakeFD()), Events: unix.POLLIN}, {Fd: -1}}
 	if c := &k.core; c.conn != nil {
 		fds[1].Fd = int32(c.conn.FD())
-		if len(c.results) < resultsMax {
+		if k.listens() {
 			fds[1].Events |= unix.POLLIN
 		}
 		if c.blocked && !c.stuck {
@@ -219,7 +219,7 @@ func (k *keeper) timeout(now time.Time) time.Duration {
 	if k.full {
 		until(k.nextCount)
 	}
-	if k.core.stuck {
+	if k.core.stuck || k.store.Backlog() > 0 {
 		until(now.Add(20 * time.Millisecond))
 	}
 	if k.cfg.Signals.WakeFD() < 0 { // no eventfd could be made: look by ourselves

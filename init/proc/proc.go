@@ -77,10 +77,14 @@ func ParseCgroup(b []byte) []byte {
 		} else {
 			b = nil
 		}
-		if path, ok := bytes.CutPrefix(line, []byte("0::")); ok {
+		// Fields by position: a group's own name may contain what the third begins with.
+		id, rest, _ := bytes.Cut(line, []byte(":"))
+		controllers, path, ok := bytes.Cut(rest, []byte(":"))
+		switch {
+		case ok && string(id) == "0" && len(controllers) == 0:
 			unified = path
-		} else if i := bytes.Index(line, []byte(":name=systemd:")); i >= 0 {
-			named = line[i+len(":name=systemd:"):]
+		case ok && string(controllers) == "name=systemd":
+			named = path
 		}
 	}
 	if len(unified) <= 1 && len(named) > 0 {
@@ -91,6 +95,17 @@ func ParseCgroup(b []byte) []byte {
 
 // Path gives "/proc/PID/name".
 func Path(pid int, name string) string { return "/proc/" + strconv.Itoa(pid) + "/" + name }
+
+// ReadCgroup gives the path of a process's group in buf, or nothing when that is
+// unknown. A table that fills buf is cut off, and so may be its last path: that of
+// another group then. buf should have 8 KiB.
+func ReadCgroup(pid int, buf []byte) []byte {
+	b, err := Read(Path(pid, "cgroup"), buf)
+	if err != nil || len(b) == len(buf) {
+		return nil
+	}
+	return ParseCgroup(b)
+}
 
 // Read reads as much of a file as fits into buf.
 func Read(path string, buf []byte) ([]byte, error) {

@@ -37,6 +37,8 @@ func TestParseCgroup(t *testing.T) {
 		"":                                      "",
 		"garbage":                               "",
 		"4:memory:/m\n":                         "",
+		"5:memory:/a:name=systemd:/b\n0::/\n":   "/",
+		"0:x:/a\n":                              "",
 		"1:name=systemd:/user.slice\n0::/system.slice:0::/b\n\n": "/system.slice:0::/b",
 	} {
 		if got := string(ParseCgroup([]byte(in))); got != want {

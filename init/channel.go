@@ -16,6 +16,7 @@ import (
 const (
 	resultsMax = 256   // answers to Put and Drop that wait for room
 	badMax     = 1000  // packets that a core may send wrong before it counts as broken
+	backlogMax = 128   // descriptors that wait to be closed
 	drainMax   = 65536 // packets of a dead core; more cannot lie in a socket
 )
 
@@ -26,7 +27,7 @@ func (k *keeper) receive(now time.Time) {
 		if k.core.deaf {
 			k.core.results = k.core.results[:0]
 		}
-		if k.core.conn == nil || len(k.core.results) >= resultsMax {
+		if !k.listens() {
 			return
 		}
 		if !k.receiveOne(now) {
@@ -36,11 +37,17 @@ func (k *keeper) receive(now time.Time) {
 	k.again = true
 }
 
+// listens reports whether the core is to be heard: not while what it has already
+// asked for waits for its answer, or for closes that hang.
+func (k *keeper) listens() bool {
+	return k.core.conn != nil && len(k.core.results) < resultsMax && k.store.Backlog() < backlogMax
+}
+
 // drain takes the last words of a dead core: what it sent counts, nobody answers.
 func (k *keeper) drain(now time.Time) {
 	for range drainMax {
 		k.core.results = k.core.results[:0]
-		if k.core.conn == nil || !k.receiveOne(now) {
+		if !k.listens() || !k.receiveOne(now) {
 			return
 		}
 	}
@@ -58,7 +65,7 @@ func (k *keeper) receiveOne(now time.Time) bool {
 		return false
 	default:
 		if m.FD >= 0 {
-			keep.Release(m.FD)
+			k.store.Close(m.FD)
 		}
 		if err == nil {
 			err = fdstore.ErrMalformed // our own kinds, from the core

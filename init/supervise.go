@@ -112,6 +112,7 @@ func (k *keeper) startCore(now time.Time) {
 		k.coreRefused(now, err)
 		return
 	}
+	conn.Discard(k.store.Close)
 	k.generation++
 	k.core = coreState{conn: conn, started: now, results: k.core.results[:0]}
 	k.exits.Resend()

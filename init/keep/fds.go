@@ -10,8 +10,9 @@ import (
 
 // FDs is the descriptors kept for the core.
 type FDs struct {
-	fds map[string]int
-	max int
+	Closer // of what is dropped
+	fds    map[string]int
+	max    int
 }
 
 // NewFDs is an empty store for at most max descriptors.
@@ -27,11 +28,11 @@ func (s *FDs) Put(key string, fd int) syscall.Errno {
 	}
 	old, replaces := s.fds[key]
 	if !replaces && len(s.fds) >= s.max {
-		Release(fd)
+		s.Close(fd)
 		return unix.ENOSPC
 	}
 	if replaces {
-		Release(old)
+		s.Close(old)
 	}
 	s.fds[key] = fd
 	return 0
@@ -44,7 +45,7 @@ func (s *FDs) Drop(key string) syscall.Errno {
 		return unix.ENOENT
 	}
 	delete(s.fds, key)
-	Release(fd)
+	s.Close(fd)
 	return 0
 }
 
@@ -68,7 +69,3 @@ func (s *FDs) Keys() []string {
 	sort.Strings(list)
 	return list
 }
-
-// Release closes a descriptor of somebody else: what close(2) reports is an
-// error of their file, and nobody here could act on it.
-func Release(fd int) { _ = unix.Close(fd) }

@@ -3,8 +3,8 @@ package keep
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -165,7 +165,7 @@ func TestExitsAgainstModel(t *testing.T) {
 func TestFDs(t *testing.T) {
 	s := NewFDs(2)
 	open := func() int {
-		fd, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0) // is closed at once
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -198,5 +198,28 @@ func TestFDs(t *testing.T) {
 	}
 	if e := s.DropPrefix("x/"); e != 0 || len(s.Keys()) != 0 || !closed(b) || !closed(d) {
 		t.Errorf("DropPrefix(x/) = %v, keys %v", e, s.Keys())
+	}
+}
+
+// What may have to wait is closed beside the caller, and the queue empties.
+func TestCloserEmptiesItsQueue(t *testing.T) {
+	var c Closer
+	var fds []int
+	for range 100 {
+		fd, err := unix.MemfdCreate("x", unix.MFD_CLOEXEC)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fds = append(fds, fd)
+	}
+	for _, fd := range fds {
+		c.Close(fd)
+	}
+	c.Close(-1)
+	for deadline := time.Now().Add(10 * time.Second); c.Backlog() > 0; {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d descriptors still wait", c.Backlog())
+		}
+		_, _ = unix.Poll(nil, 1)
 	}
 }

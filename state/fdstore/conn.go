@@ -20,8 +20,14 @@ var (
 type Conn struct {
 	fd      int
 	in, out [MaxMessage + 1]byte
-	oob     [64]byte
+	oob     [rightsMax]byte
+	discard func(fd int)
 }
+
+// rightsMax takes the control message of the most descriptors that one packet
+// can have (the kernel's SCM_MAX_FD): what did not fit the kernel would close in
+// our name, and waiting for it.
+const rightsMax = 16 + 4*253 + 4
 
 // NewConn takes over a SOCK_SEQPACKET descriptor and makes it non-blocking and
 // close-on-exec. If it is not such a socket, the descriptor stays the caller's.
@@ -37,8 +43,12 @@ func NewConn(fd int) (*Conn, error) {
 	if err := unix.SetNonblock(fd, true); err != nil {
 		return nil, &ConnError{Op: "use", Err: err}
 	}
-	return &Conn{fd: fd}, nil
+	return &Conn{fd: fd, discard: closeFD}, nil
 }
+
+// Discard sets who closes what the peer sent and nobody wants, for a process
+// that must not wait for close(2). [unix.Close]
+func (c *Conn) Discard(closer func(fd int)) { c.discard = closer }
 
 // ConnError is a failure of the channel itself.
 type ConnError struct {
@@ -112,13 +122,15 @@ func (c *Conn) Receive() (Message, error) {
 		default:
 			return Message{FD: -1}, &ConnError{Op: "receive", Err: err}
 		}
-		fd := firstRight(c.oob[:oobn])
+		fd := firstRight(c.oob[:oobn], c.discard)
 		if n == 0 && fd < 0 { // an empty packet, which nobody sends, looks the same
 			return Message{FD: -1}, io.EOF
 		}
 		m, err := decodePacket(c.in[:n], flags)
 		if err != nil || !m.Kind.HasFD() {
-			closeFD(fd)
+			if fd >= 0 {
+				c.discard(fd)
+			}
 			return m, err
 		}
 		m.FD = fd
@@ -135,7 +147,7 @@ func decodePacket(p []byte, flags int) (Message, error) {
 
 // firstRight gives the first descriptor of the control messages, or -1, and
 // closes all others: nobody may fill our table with what we do not look at.
-func firstRight(oob []byte) int {
+func firstRight(oob []byte, discard func(int)) int {
 	first := -1
 	for len(oob) >= unix.CmsgLen(0) {
 		h, data, rest, err := unix.ParseOneSocketControlMessage(oob)
@@ -154,7 +166,7 @@ func firstRight(oob []byte) int {
 			if first < 0 {
 				first = fd
 			} else {
-				closeFD(fd)
+				discard(fd)
 			}
 		}
 	}

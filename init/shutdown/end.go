@@ -21,11 +21,17 @@ func (r *run) detachLoops() {
 		r.fail("list block devices", err)
 		return
 	}
+	deadline := time.Now().Add(r.TotalTimeout)
 	for _, name := range names {
 		if !strings.HasPrefix(name, "loop") || unix.Access("/sys/block/"+name+"/loop/backing_file", unix.F_OK) != nil {
 			continue
 		}
-		if err := within(r.StepTimeout, func() error { return detachLoop("/dev/" + name) }); err != nil {
+		d, ok := r.step(deadline)
+		if !ok {
+			r.Say("giving up on loop devices: it took too long")
+			return
+		}
+		if err := r.within(d, func() error { return detachLoop("/dev/" + name) }); err != nil {
 			r.fail("detach "+name, err)
 		}
 	}
@@ -65,7 +71,7 @@ func (r *run) hooks(verb fdstore.Verb) {
 
 func (r *run) hook(path, verb string, deadline time.Time) error {
 	pid := 0
-	err := within(time.Until(deadline), func() (err error) {
+	err := r.within(time.Until(deadline), func() (err error) {
 		pid, err = syscall.ForkExec(path, []string{path, verb}, &syscall.ProcAttr{
 			Dir: "/", Env: syscall.Environ(), Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{Setpgid: true},
 		})

@@ -1,6 +1,7 @@
 package shutdown
 
 import (
+	"errors"
 	"strconv"
 	"time"
 
@@ -36,8 +37,8 @@ func (r *run) await(limit time.Duration, kill bool) []int {
 	for {
 		reap()
 		left := r.targets()
-		if kill {
-			r.signal(left, unix.SIGKILL)
+		if kill && len(left) > 0 {
+			r.kill(left)
 		}
 		rest := time.Until(deadline)
 		if len(left) == 0 || rest <= 0 {
@@ -47,8 +48,21 @@ func (r *run) await(limit time.Duration, kill bool) []int {
 	}
 }
 
+// kill sends SIGKILL. One by one it loses against processes that fork as fast as
+// they die; kill(-1) does not, since nothing forks while the kernel walks over them all. But it
+// knows no exceptions.
+func (r *run) kill(pids []int) {
+	if r.Scope != Keeper && !r.hasDaemon() {
+		if err := unix.Kill(-1, unix.SIGKILL); err != nil && err != unix.ESRCH {
+			r.fail("kill all processes", err)
+		}
+		return
+	}
+	r.signal(pids, unix.SIGKILL)
+}
+
 func reap() {
-	for {
+	for range 65536 { // then the deadlines have their turn
 		var status unix.WaitStatus
 		pid, err := unix.Wait4(-1, &status, unix.WNOHANG, nil)
 		if err == unix.EINTR {
@@ -81,7 +95,7 @@ func (r *run) targets() []int {
 			continue
 		}
 		s, ok := proc.ReadStat(pid, buf)
-		if !ok || s.State == 'Z' || s.State == 'X' || s.KernelThread() || storageDaemon(pid, buf) {
+		if !ok || s.State == 'Z' || s.State == 'X' || s.KernelThread() || r.storageDaemon(pid, s.StartTime) {
 			continue
 		}
 		list = append(list, pid)
@@ -89,13 +103,51 @@ func (r *run) targets() []int {
 	return list
 }
 
-func storageDaemon(pid int, buf []byte) bool {
-	b, err := proc.Read(proc.Path(pid, "cmdline"), buf)
-	if err != nil || len(b) == 0 || b[0] != '@' {
-		return false
+// answer is what a process said to be, and when that process began.
+type answer struct {
+	start  uint64
+	daemon bool
+}
+
+// errMarked is the result of reading arguments that begin with the mark.
+var errMarked = errors.New("a storage daemon")
+
+// argsTimeout is how long reading a process's arguments may take.
+const argsTimeout = time.Second
+
+// storageDaemon looks at a process's arguments, once, only if it is root's, and without
+// waiting for them: they lie in its memory, and that may be a file of a FUSE server
+// that does not answer, mapped there on purpose.
+func (r *run) storageDaemon(pid int, start uint64) bool {
+	if a, ok := r.daemons[pid]; ok && a.start == start {
+		return a.daemon
 	}
 	var st unix.Stat_t
-	return unix.Stat(proc.Path(pid, ""), &st) == nil && st.Uid == 0
+	if unix.Stat(proc.Path(pid, ""), &st) != nil || st.Uid != 0 {
+		return false
+	}
+	err := r.within(argsTimeout, func() error {
+		var b [1]byte
+		got, err := proc.Read(proc.Path(pid, "cmdline"), b[:])
+		if err == nil && len(got) == 1 && got[0] == '@' {
+			return errMarked
+		}
+		return nil
+	})
+	if r.daemons == nil {
+		r.daemons = make(map[int]answer)
+	}
+	r.daemons[pid] = answer{start, err == errMarked}
+	return err == errMarked
+}
+
+func (r *run) hasDaemon() bool {
+	for _, a := range r.daemons {
+		if a.daemon {
+			return true
+		}
+	}
+	return false
 }
 
 func (r *run) signal(pids []int, sig unix.Signal) {

@@ -85,16 +85,21 @@ func unescape(s string) string {
 }
 
 func (r *run) table(path string) string {
-	b, err := proc.Read(path, make([]byte, tableMax))
-	if err != nil && err != unix.ENOENT {
-		r.fail("read "+path, err)
+	for size := 64 << 10; ; size *= 4 {
+		b, err := proc.Read(path, make([]byte, size))
+		if err != nil && err != unix.ENOENT {
+			r.fail("read "+path, err)
+		}
+		if len(b) < size || size >= tableMax {
+			return string(b)
+		}
 	}
-	return string(b)
 }
 
 func (r *run) swapoff() {
+	deadline := time.Now().Add(r.TotalTimeout) // it may have gigabytes to bring back
 	for _, name := range ParseSwaps(r.table("/proc/swaps")) {
-		err := within(r.TotalTimeout, func() error { return swapoff(name) }) // it may have gigabytes to bring back
+		err := r.within(max(time.Until(deadline), time.Millisecond), func() error { return swapoff(name) })
 		if err != nil {
 			r.fail("turn swap on "+name+" off", err)
 		}
@@ -135,7 +140,7 @@ func (r *run) unmountAll() {
 // unmount takes one mount away. One that does not answer is detached from the
 // tree instead: its server is dead, and so is what was not written.
 func (r *run) unmount(point string) error {
-	err := within(r.StepTimeout, func() error { return unix.Unmount(point, unix.UMOUNT_NOFOLLOW) })
+	err := r.within(r.StepTimeout, func() error { return unix.Unmount(point, unix.UMOUNT_NOFOLLOW) })
 	if err != errHung {
 		return err
 	}
@@ -143,7 +148,7 @@ func (r *run) unmount(point string) error {
 		r.hung = make(map[string]bool)
 	}
 	r.hung[point] = true
-	err = within(r.StepTimeout, func() error {
+	err = r.within(r.StepTimeout, func() error {
 		return unix.Unmount(point, unix.UMOUNT_NOFOLLOW|unix.MNT_FORCE|unix.MNT_DETACH)
 	})
 	r.Say(point + " does not answer; detaching it: " + text(err))
@@ -152,39 +157,65 @@ func (r *run) unmount(point string) error {
 
 // readOnly leaves what cannot be unmounted in a clean state.
 func (r *run) readOnly() {
-	points := append(ParseMounts(r.table("/proc/self/mountinfo")), "/")
+	deadline := time.Now().Add(r.TotalTimeout)
 	done := make(map[string]bool)
-	for _, point := range points {
+	for _, point := range ParseMounts(r.table("/proc/self/mountinfo")) {
 		if r.hung[point] || done[point] {
 			continue
 		}
 		done[point] = true
-		err := within(r.StepTimeout, func() error {
-			return unix.Mount("", point, "", unix.MS_REMOUNT|unix.MS_RDONLY, "")
-		})
-		if err != nil {
+		d, ok := r.step(deadline)
+		if !ok {
+			r.Say("giving up on remounting: it took too long")
+			break
+		}
+		if err := r.within(d, func() error { return remountReadOnly(point) }); err != nil {
 			r.fail("remount "+point+" read-only", err)
 		}
 	}
+	if err := r.reserved(r.StepTimeout, func() error { return remountReadOnly("/") }); err != nil {
+		r.fail("remount / read-only", err)
+	}
+}
+
+func remountReadOnly(point string) error {
+	return unix.Mount("", point, "", unix.MS_REMOUNT|unix.MS_RDONLY, "")
 }
 
 // sync writes everything back, and waits as long as there is less to write
 // at each look.
 func (r *run) sync() {
+	if r.behind.Load() >= hungMax {
+		r.fail("sync", errSkip)
+		return
+	}
 	done := make(chan struct{})
-	go func() { unix.Sync(); close(done) }()
-	least := r.dirty()
-	for {
-		err := within(2*r.StepTimeout, func() error { <-done; return nil })
-		if err == nil {
-			return
-		}
+	r.behind.Add(1)
+	go func() {
+		unix.Sync()
+		r.behind.Add(-1)
+		close(done)
+	}()
+	for least := r.dirty(); !ends(done, 2*r.StepTimeout); {
 		now := r.dirty()
 		if now >= least {
 			r.Say("sync makes no progress; going on")
 			return
 		}
 		least = now
+	}
+}
+
+// ends waits for done, but not longer than d.
+func ends(done <-chan struct{}, d time.Duration) bool {
+	late := make(chan struct{})
+	t := time.AfterFunc(d, func() { close(late) })
+	defer t.Stop()
+	select {
+	case <-done:
+		return true
+	case <-late:
+		return false
 	}
 }
 

@@ -3,6 +3,7 @@ package shutdown
 import (
 	"errors"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -30,7 +31,7 @@ type Config struct {
 	TermTimeout  time.Duration // from SIGTERM to SIGKILL [10 s]
 	KillTimeout  time.Duration // for processes to end after SIGKILL [5 s]
 	StepTimeout  time.Duration // one unmount, swapoff or remount; one look at sync's progress [5 s]
-	TotalTimeout time.Duration // swapoff, unmount and detach together [90 s]
+	TotalTimeout time.Duration // each of swapoff, unmount, detach and remount, for all they find [90 s]
 	HookTimeout  time.Duration // all hooks together [90 s]
 	HookDirs     []string      // [/usr/lib/systemd/system-shutdown]
 	Say          func(string)  // where messages go; must not block. nil: nowhere
@@ -128,24 +129,52 @@ func forever(c Config, req fdstore.Shutdown) {
 // run is one shutdown under way.
 type run struct {
 	Config
-	hung map[string]bool // what did not answer once is not asked again
+	hung    map[string]bool // mounts: what did not answer once is not asked again
+	daemons map[int]answer  // processes that were asked whether they are storage daemons
+	behind  atomic.Int32    // calls that did not come back: each holds a thread
 }
 
 func (r *run) fail(what string, err error) {
 	r.Say("cannot " + what + ": " + err.Error())
 }
 
-// errHung is the result of a call that did not come back in time.
-var errHung = errors.New("no answer in time")
+// hungMax is how many calls may hang at the same time. A thread more than there
+// are parked would have to be created, which on a full machine ends a Go program.
+const hungMax = 4
+
+// Results of within beside those of the call.
+var (
+	errHung = errors.New("no answer in time")
+	errSkip = errors.New("not tried, too many calls hang already")
+)
 
 // within runs a system call that may hang on a thread of its own.
-func within(d time.Duration, f func() error) error {
+func (r *run) within(d time.Duration, f func() error) error {
+	if r.behind.Load() >= hungMax {
+		return errSkip
+	}
+	return r.reserved(d, f)
+}
+
+// reserved is within for the one call at the end that is worth a thread more.
+func (r *run) reserved(d time.Duration, f func() error) error {
 	done := make(chan error, 2) // room for both: neither waits for us
-	go func() { done <- f() }()
+	r.behind.Add(1)
+	go func() {
+		err := f()
+		r.behind.Add(-1)
+		done <- err
+	}()
 	// Not NewTimer: its channel of time.Time links all of time's formatting.
 	t := time.AfterFunc(d, func() { done <- errHung })
 	defer t.Stop()
 	return <-done
+}
+
+// step gives how long one call may take at most when all must be over at a deadline.
+func (r *run) step(deadline time.Time) (time.Duration, bool) {
+	rest := time.Until(deadline)
+	return min(rest, r.StepTimeout), rest > 0
 }
 
 // wait returns after d or when fd becomes readable; fd 0 is none.

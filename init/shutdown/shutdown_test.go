@@ -102,11 +102,35 @@ func TestExitCode(t *testing.T) {
 func TestWithinGivesUp(t *testing.T) {
 	release := make(chan struct{})
 	defer close(release)
-	if err := within(time.Millisecond, func() error { <-release; return nil }); err != errHung {
+	if err := (&run{}).within(time.Millisecond, func() error { <-release; return nil }); err != errHung {
 		t.Errorf("within = %v; want errHung", err)
 	}
-	if err := within(time.Minute, func() error { return unix.EBUSY }); err != unix.EBUSY {
+	if err := (&run{}).within(time.Minute, func() error { return unix.EBUSY }); err != unix.EBUSY {
 		t.Errorf("within = %v; want EBUSY", err)
+	}
+}
+
+// A call that never returns holds a thread: only so many are tried.
+func TestWithinBoundsWhatHangs(t *testing.T) {
+	release := make(chan struct{})
+	r := &run{}
+	for i := range hungMax {
+		if err := r.within(time.Millisecond, func() error { <-release; return nil }); err != errHung {
+			t.Fatalf("call %d = %v; want errHung", i, err)
+		}
+	}
+	if err := r.within(time.Minute, func() error { return nil }); err != errSkip {
+		t.Errorf("one call more = %v; want errSkip", err)
+	}
+	if err := r.reserved(time.Minute, func() error { return nil }); err != nil {
+		t.Errorf("the reserved call = %v", err)
+	}
+	close(release) // they come back after all
+	for deadline := time.Now().Add(10 * time.Second); r.behind.Load() > 0; {
+		if time.Now().After(deadline) {
+			t.Fatal("calls that came back still count")
+		}
+		_, _ = unix.Poll(nil, 1)
 	}
 }
 

@@ -56,6 +56,7 @@ func (e *Engine) encodeDirty() {
 		e.encodeQuarantine()
 		marks = append(marks, -1)
 	}
+	marks = e.encodeRepeats(marks)
 	data, from := e.enc.Data(), 0
 	for i, to := range marks {
 		if to >= 0 {

@@ -20,7 +20,7 @@ import (
 
 // commit is step 3. It reports whether anything was written.
 func (e *Engine) commit() bool {
-	if len(e.dirty) == 0 && !e.metaDirty && len(e.gone) == 0 && !e.quarDirty {
+	if len(e.dirty) == 0 && !e.metaDirty && len(e.gone) == 0 && !e.quarDirty && !e.repeats.changed() {
 		e.lookAtStore()
 		return false
 	}
@@ -48,6 +48,7 @@ func (e *Engine) commit() bool {
 	e.dirty, e.gone = e.dirty[:0], e.gone[:0]
 	e.metaDirty = false
 	e.quarantineStored()
+	e.repeats.committed()
 	e.lookAtStore()
 	return true
 }

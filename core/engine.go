@@ -153,6 +153,7 @@ type Engine struct {
 	gone      []unit.Name    // units whose records are to be deleted
 	storeErr  error          // why nothing new is started; nil when the store works
 	unsaved   bool           // the last commit failed altogether
+	repeats   repeats        // requests that may come again
 
 	rec       *recorder
 	quar      map[unit.Name]*quarantine // units, loaded or not
@@ -187,6 +188,7 @@ func New(cfg Config) (*Engine, error) {
 		cgs:        make(map[string]*entry),
 		manAsked:   make(map[uint64]*loading),
 		graph:      new(atomic.Pointer[lazyGraph]),
+		repeats:    newRepeats(),
 		commonKeys: unit.NewKeySet(unit.CommonKeys(), unit.ServiceCompatKeys()),
 	}
 	e.collectProc = func(role string, p unit.Proc) { e.procScratch = append(e.procScratch, ProcView{role, p}) }

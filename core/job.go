@@ -307,6 +307,7 @@ func (e *Engine) remove(j *job, result unit.JobResult) {
 	v := j.view()
 	v.Result = result
 	e.publish(JobRemoved{v})
+	e.repeats.ended(j.id, result, e.now.Mono)
 	e.queueNeighbours(x)
 }
 

@@ -14,6 +14,7 @@ func (e *Engine) reply(r *Request, resp Response) {
 	if r.settled != nil {
 		r.settled(resp.Err)
 	}
+	e.answered(r, resp)
 	if r.Reply != nil {
 		e.replies = append(e.replies, reply{r.Reply, resp})
 	}
@@ -21,6 +22,9 @@ func (e *Engine) reply(r *Request, resp Response) {
 
 // request does one request, or leaves it waiting for files.
 func (e *Engine) request(r *Request) {
+	if !e.first(r) {
+		return
+	}
 	n := requestNote(r)
 	if _, reset := r.Op.(OpResetFailed); !reset {
 		if q := e.poison(&n); q != nil {
@@ -45,6 +49,8 @@ func (e *Engine) serve(r *Request) {
 		e.resetFailed(r, op)
 	case OpCancel:
 		e.cancel(r, op)
+	case OpRecall:
+		e.recall(r, op)
 	case OpReload:
 		e.startReload(r)
 	case OpReexec:
@@ -77,7 +83,11 @@ func (e *Engine) jobRequest(r *Request, op OpJob, x *entry) {
 		e.reply(r, Response{Unit: x.name, Err: err})
 		return
 	}
-	e.reply(r, Response{Unit: x.name, Job: e.install(p)})
+	resp := Response{Unit: x.name, Job: e.install(p)}
+	if resp.Job == 0 {
+		resp.Result = unit.JobDone
+	}
+	e.reply(r, resp)
 }
 
 func (e *Engine) killRequest(r *Request, op OpKill) {

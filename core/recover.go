@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/sysmaster-go/sysmaster/core/sys"
 	"github.com/sysmaster-go/sysmaster/state"
@@ -90,11 +91,13 @@ func (e *Engine) loadStore(r *Recovery) error {
 	report, err := e.cfg.Store.Load(func(r state.Record) error {
 		switch r.Segment {
 		case state.Meta:
-			switch r.Key {
-			case metaKey:
+			switch {
+			case r.Key == metaKey:
 				meta = e.readMeta(r.Data)
-			case quarantineKey:
+			case r.Key == quarantineKey:
 				e.readQuarantine(r.Data)
+			case strings.HasPrefix(r.Key, repeatPrefix):
+				e.readRepeat(r)
 			}
 		case state.Specs:
 			specs[r.Key] = e.readSpec(r)
@@ -122,6 +125,7 @@ func (e *Engine) loadStore(r *Recovery) error {
 		e.metaDirty = true
 	}
 	e.rebuild(specs, units, report.Whole())
+	e.repeats.recovered(e.jobs)
 	r.Units, r.Problems = len(specs), len(report.Problems)
 	for _, x := range e.list {
 		r.Effects += len(x.pending)

@@ -13,11 +13,18 @@ type Caller struct {
 // the Op types below. Reply, if not nil, is called exactly once from the engine's
 // goroutine after the commit that made the answer true; it must not block.
 type Request struct {
+	// ID, if not zero, makes the request one that can be sent again: the second time it is not
+	// done, and gets the answer of the first. It is the caller's own: of another UID it is another.
+	ID     RequestID
 	Caller Caller
-	Op     any
-	Reply  func(Response)
+	// Words are what the caller asked for, in few words of its own ("TryRestart a.service replace"); they
+	// decide whether a request with a known ID is the same one. Empty: made from Op.
+	Words string
+	Op    any
+	Reply func(Response)
 
 	settled func(error) // called inside the turn in which the outcome is decided
+	asked   *asked      // where the answer is kept, until there is one
 }
 
 // Response answers a Request.
@@ -25,6 +32,9 @@ type Response struct {
 	Err  error
 	Job  JobID     // OpJob: the job of the requested unit; 0 when nothing had to be done
 	Unit unit.Name // the canonical name of the requested unit
+	// Result says how the job ended, if that was known when the answer was given: nothing had to
+	// be done, or the request was answered before.
+	Result unit.JobResult
 }
 
 type (

@@ -12,6 +12,8 @@ const (
 	NoSuchUnit = "org.freedesktop.systemd1.NoSuchUnit"
 	NoSuchJob  = "org.freedesktop.systemd1.NoSuchJob"
 	UnitMasked = "org.freedesktop.systemd1.UnitMasked"
+	// NoSuchRequest: the manager does not remember a command of that number.
+	NoSuchRequest = "org.sysmaster.NoSuchRequest"
 )
 
 // Is reports whether err is the manager's error of the given name.

@@ -2,6 +2,8 @@ package client
 
 import (
 	"context"
+	"errors"
+	"strings"
 
 	"github.com/godbus/dbus/v5"
 
@@ -111,19 +113,21 @@ func (c *Client) Processes(ctx context.Context, unit string) ([]Process, error) 
 
 // Kill signals a unit's processes; who is "all", "main" or "control".
 func (c *Client) Kill(ctx context.Context, unit, who string, signal int) error {
-	return c.manager(ctx, "KillUnit", "ssi", unit, who, int32(signal))
+	return c.command(ctx, "KillUnit", "ssi", []any{unit, who, int32(signal)}, "KillUnit", "ssi", unit, who, int32(signal))
 }
 
 // ResetFailed clears the failed state of one unit, or of all for an empty name.
 func (c *Client) ResetFailed(ctx context.Context, unit string) error {
 	if unit == "" {
-		return c.manager(ctx, "ResetFailed", "")
+		return c.command(ctx, "ResetFailed", "s", []any{""}, "ResetFailed", "")
 	}
-	return c.manager(ctx, "ResetFailedUnit", "s", unit)
+	return c.command(ctx, "ResetFailed", "s", []any{unit}, "ResetFailedUnit", "s", unit)
 }
 
 // Reload makes the manager read all unit files again; it returns when that is done.
-func (c *Client) Reload(ctx context.Context) error { return c.manager(ctx, "Reload", "") }
+func (c *Client) Reload(ctx context.Context) error {
+	return c.command(ctx, "Reload", "", nil, "Reload", "")
+}
 
 // Reexec replaces the manager by a fresh one and returns when that answers.
 func (c *Client) Reexec(ctx context.Context) error {
@@ -135,12 +139,14 @@ func (c *Client) Reexec(ctx context.Context) error {
 }
 
 // Shutdown takes the machine down at once, without stopping units: "PowerOff", "Reboot", "Halt" or "Exit". The
-// manager may be gone before it answers, which is no error.
+// manager may be gone before it answers, and not come back: that is no error.
 func (c *Client) Shutdown(ctx context.Context, method string) error {
-	if err := c.manager(ctx, method, ""); err != nil && !isLost(err) {
-		return err
+	err := c.command(ctx, "Shutdown", "s", []any{strings.ToLower(method)}, method, "")
+	var gone *UnreachableError
+	if isLost(err) || c.connected() && errors.As(err, &gone) {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // WaitDown returns when the unit is inactive or failed, with that state.

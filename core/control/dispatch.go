@@ -50,6 +50,7 @@ type call struct {
 	msg  *wire.Message
 	obj  object
 	args []any
+	id   core.RequestID // of a request that may come again; zero: none
 }
 
 // str is the i-th argument; the table's signature says that it is a string.
@@ -202,7 +203,7 @@ func (c *call) submit(op any, done func(core.Response)) {
 	case <-c.c.gone:
 		return
 	}
-	err := c.s.cfg.Manager.Submit(&core.Request{Caller: c.c.caller(), Op: op, Reply: func(r core.Response) {
+	err := c.s.cfg.Manager.Submit(&core.Request{ID: c.id, Caller: c.c.caller(), Words: c.words(), Op: op, Reply: func(r core.Response) {
 		c.s.pub.answer(func() {
 			<-c.c.commands
 			if r.Err != nil {

@@ -28,5 +28,11 @@
 // A command that needed no job is answered with the path of a job that has already ended, and its
 // JobRemoved follows, so that a client that waits for its job need not know.
 //
+// # Commands that may come again
+//
+// org.sysmaster.Manager, on the Manager object, has the commands with a number in front that the client chose at
+// random (own.go). The engine recognises a number that it has answered, for each user his own,
+// and gives the same answer again; Recall asks for that answer only.
+//
 // Sources: man org.freedesktop.systemd1(5), the D-Bus Specification.
 package control

@@ -22,6 +22,8 @@ const (
 	errNoUnitForPID  = wire.Service + ".NoUnitForPID"
 	errNoSuchUnit    = wire.Service + ".NoSuchUnit"
 	errNoSuchJob     = wire.Service + ".NoSuchJob"
+	errReused        = wire.OwnService + ".RequestReused"
+	errNoRequest     = wire.OwnService + ".NoSuchRequest"
 )
 
 // busError is an answer that this package decided on.
@@ -53,6 +55,9 @@ var errorNames = []struct {
 	{core.ErrNoSuchProcess, wire.Service + ".NoSuchProcess", "No matching processes to kill in unit %s."},
 	{core.ErrNotSupported, errNotSupported, "Operation is not supported by unit %s."},
 	{core.ErrTooManyUnits, errLimits, ""},
+	{core.ErrTooManyWaiters, errLimits, ""},
+	{core.ErrRequestReused, errReused, ""},
+	{core.ErrNoSuchRequest, errNoRequest, ""},
 	{core.ErrStore, errFailed, ""},
 }
 

@@ -27,6 +27,7 @@ type engine struct {
 	held    map[core.JobID]*core.JobView
 	release chan unit.JobResult
 	seen    []any // ops, in order
+	asked   map[core.RequestID]*core.Response
 	now     time.Duration
 	state   string
 }
@@ -35,7 +36,7 @@ func newEngine(names ...string) *engine {
 	e := &engine{
 		events: func(core.Event) {}, queue: make(chan *core.Request, 1024), stop: make(chan struct{}), done: make(chan struct{}),
 		units: map[unit.Name]*core.UnitView{}, held: map[core.JobID]*core.JobView{},
-		release: make(chan unit.JobResult), now: time.Hour, state: "running",
+		asked: map[core.RequestID]*core.Response{}, release: make(chan unit.JobResult), now: time.Hour, state: "running",
 	}
 	for _, n := range names {
 		e.add(unit.Name(n))
@@ -151,6 +152,20 @@ func (e *engine) snapshot() {
 
 func (e *engine) handle(r *core.Request) {
 	e.now += time.Millisecond
+	if op, ok := r.Op.(core.OpRecall); ok {
+		r.ID = op.ID
+	}
+	if a := e.asked[r.ID]; a != nil {
+		r.Reply(*a)
+		return
+	}
+	if id := r.ID; id != (core.RequestID{}) {
+		answer := r.Reply
+		r.Reply = func(got core.Response) {
+			e.asked[id] = &got
+			answer(got)
+		}
+	}
 	e.seen = append(e.seen, r.Op)
 	refuse := func(n unit.Name, err error) { r.Reply(core.Response{Err: &core.RequestError{Unit: n, Err: err}}) }
 	switch op := r.Op.(type) {
@@ -186,6 +201,8 @@ func (e *engine) handle(r *core.Request) {
 			}
 		}
 		r.Reply(core.Response{})
+	case core.OpRecall:
+		r.Reply(core.Response{Err: core.ErrNoSuchRequest})
 	case core.OpReload:
 		e.publish(core.Reloading{Active: true})
 		e.publish(core.Reloading{Active: false})
@@ -212,7 +229,7 @@ func (e *engine) job(r *core.Request, op core.OpJob) {
 		refuse(core.ErrOnlyByDep)
 		return
 	case (op.Type == unit.JobTryRestart || op.Type == unit.JobTryReload) && !u.State.Active.IsUp():
-		r.Reply(core.Response{Unit: op.Unit})
+		r.Reply(core.Response{Unit: op.Unit, Result: unit.JobDone})
 		return
 	}
 	e.nextJob++
@@ -237,6 +254,11 @@ func (e *engine) finish(id core.JobID, result unit.JobResult) {
 	j := *e.held[id]
 	j.Result = result
 	delete(e.held, id)
+	for _, a := range e.asked {
+		if a.Job == id {
+			a.Result = result
+		}
+	}
 	e.change(j.Unit, func(u *core.UnitView) {
 		u.Job = nil
 		at := unit.Stamp{Real: e.now + 400000*time.Hour, Mono: e.now, Boot: e.now}

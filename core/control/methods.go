@@ -12,6 +12,7 @@ func allMethods() []*method {
 	rows = append(rows, managerReads()...)
 	rows = append(rows, managerCommands()...)
 	rows = append(rows, unitMethods()...)
+	rows = append(rows, ownMethods()...)
 	out := make([]*method, len(rows))
 	for i := range rows {
 		out[i] = &rows[i]

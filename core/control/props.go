@@ -28,7 +28,7 @@ type entry struct {
 func (o *object) interfaces() []string {
 	switch o.is {
 	case onManager:
-		return []string{wire.ManagerIface}
+		return []string{wire.ManagerIface, wire.OwnManagerIface}
 	case onUnit:
 		return []string{o.kindIface, wire.UnitIface}
 	case onJob:

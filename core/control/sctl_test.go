@@ -140,13 +140,23 @@ func TestWaitAcrossRestart(t *testing.T) {
 	require.NoError(t, got.err)
 	require.Equal(t, "failed", got.out.Result)
 
-	// A job that ended while nobody was connected is told from the unit's state.
+	// One that ended while nobody was connected is remembered with the command that asked for it ...
+	held, err = c.Enqueue(ctx, client.Start, "hold.service", "replace")
+	require.NoError(t, err)
+	m.down()
+	m.e.release <- unit.JobTimeout
+	m.up()
+	out, err := c.Wait(ctx, held)
+	require.NoError(t, err)
+	require.Equal(t, client.Outcome{Result: "timeout"}, out)
+
+	// ... and where somebody else asked, its outcome is told from the unit's state.
 	held, err = c.Enqueue(ctx, client.Start, "hold.service", "replace")
 	require.NoError(t, err)
 	m.down()
 	m.e.release <- unit.JobDone
 	m.up()
-	out, err := c.Wait(ctx, held)
+	out, err = c.Wait(ctx, client.JobOf(held.ID, "hold.service", client.Start))
 	require.NoError(t, err)
 	require.Equal(t, client.Outcome{Result: "done", Inferred: true}, out)
 }

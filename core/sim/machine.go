@@ -38,6 +38,8 @@ type Config struct {
 	Unchecked bool
 	// Trace, if set, receives a line for everything that happens.
 	Trace func(string)
+	// Observe, if set, receives what the core publishes.
+	Observe func(core.Event)
 }
 
 // Machine is the simulated machine with its core. It belongs to one goroutine.
@@ -199,6 +201,9 @@ func (m *Machine) Now() unit.Stamp {
 func (m *Machine) Turned(uint64, bool) {}
 
 func (m *Machine) observe(ev core.Event) {
+	if m.cfg.Observe != nil {
+		m.cfg.Observe(ev)
+	}
 	switch ev := ev.(type) {
 	case core.Message:
 		m.messages = append(m.messages, string(ev.Unit)+": "+ev.Text)

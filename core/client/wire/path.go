@@ -14,6 +14,12 @@ const (
 	PropsIface   = "org.freedesktop.DBus.Properties"
 )
 
+// Names of what this manager offers beside it, on the same objects.
+const (
+	OwnService      = "org.sysmaster"
+	OwnManagerIface = OwnService + ".Manager"
+)
+
 const hexDigits = "0123456789abcdef"
 
 // UnitPath is the object path of a unit: letters and digits stay, but for a leading digit;

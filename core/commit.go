@@ -158,10 +158,14 @@ func (e *Engine) maintain() bool {
 	more, err := e.cfg.Store.Maintain(maintainBudget)
 	e.rec.end(outer)
 	if err != nil {
-		e.say(unit.LevelWarning, "", "cannot tidy the state store: "+err.Error())
-		e.answer()
+		if text := err.Error(); text != e.untidy { // once, not at each try
+			e.untidy = text
+			e.say(unit.LevelWarning, "", "cannot tidy the state store: "+text)
+			e.answer()
+		}
 		return false
 	}
+	e.untidy = ""
 	return more // Run turns once more before the next slice, so that inputs never wait for tidying
 }
 

@@ -170,6 +170,7 @@ type Engine struct {
 	view       atomic.Pointer[View]
 
 	newerShutdown record.Unknown // fields that a newer version wrote about the shutdown
+	untidy        string         // why the store could not be tidied
 }
 
 type reply struct {

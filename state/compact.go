@@ -1,6 +1,7 @@
 package state
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/sysmaster-go/sysmaster/state/record"
@@ -66,11 +67,17 @@ func (l *Log) Maintain(budget int) (more bool, err error) {
 	if err = l.whole(); err == nil {
 		err = l.flush()
 	}
+	var full error
 	if err == nil {
-		err = l.settle()
+		if err = l.settle(); errors.Is(err, ErrFull) {
+			full, err = err, nil // what takes the space may be our own
+		}
 	}
 	if err == nil {
 		more, err = l.compact(budget)
+	}
+	if err == nil && !more {
+		err = full
 	}
 	if err != nil {
 		l.fault = err
@@ -118,7 +125,7 @@ func (l *Log) due() bool {
 		}
 	}
 	bytes := l.logged()
-	if bytes < l.backoff {
+	if bytes < l.backoff && !l.urgent {
 		return false
 	}
 	return l.rebuild || logs > maxLogs || bytes >= max(l.cfg.CompactAt, l.index.live)
@@ -171,11 +178,19 @@ func (l *Log) prepare(c *compaction) error {
 	}
 	if to := dataStart + l.cfg.Reserve + allocChunk; c.alloc < to && !l.noRoom {
 		to = min(to, c.alloc+spaceStep)
-		if err := l.setAside(c.next, c.alloc, to); err != nil {
+		err := l.setAside(c.next, c.alloc, to)
+		switch {
+		case err == nil:
+			c.alloc = to
+			return nil
+		case !l.urgent || !errors.Is(err, ErrFull):
 			return err
 		}
-		c.alloc = to
-		return nil
+		// Go on without a reserve, with what is left of the old one: if the space is taken by what the log has
+		// too much, the end of the compaction frees it.
+		if l.tail != nil && l.tail.f.Truncate(l.tail.size) == nil {
+			l.alloc = l.tail.size
+		}
 	}
 	return l.rotate(c)
 }

@@ -7,8 +7,8 @@ import (
 
 // Config says where a Log lives and how big it may get. The zero value of each field but Dir has a default.
 type Config struct {
-	Dir string // normally /run/sysmaster/state; made with mode 0700
-	FS  FS     // instead of Dir
+	Dir string // made with mode 0700
+	FS  FS     // instead of Dir; a private directory with NewDirFDFS
 
 	// Sync makes each commit durable against power loss with fsync(2). Without it, which is right on a tmpfs, a commit
 	// survives the death of the process, not that of the kernel.
@@ -25,7 +25,7 @@ type Config struct {
 	MaxCommit int // bytes of all Data and keys of a commit, default 64 MiB
 
 	// Salt is a number that the authors of records cannot guess (see format.go). Zero takes one from the
-	// kernel with Dir, and is taken as it is with FS, so that tests are reproducible.
+	// kernel for a DirFS, and is taken as it is for others, so that tests are reproducible.
 	Salt uint64
 }
 

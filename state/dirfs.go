@@ -6,36 +6,56 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
 
-// DirFS is a directory of the system. It works by path, not by a descriptor of the directory: when the directory is
-// removed or mounted over, the store must come back where the next process will look for it.
-type DirFS struct{ dir string }
+// DirFS is a directory of the system. One with a path (NewDirFS) works by it, not by a descriptor of the directory: when
+// the directory is removed or mounted over, the store must come back where the next process will look for it. One that
+// the next process will have as a descriptor (NewDirFDFS) works by that.
+type DirFS struct {
+	at   int      // AT_FDCWD, or the directory
+	dir  string   // path with a slash at its end; empty with a directory
+	file *os.File // kept, so that at stays open
+}
 
 // NewDirFS returns the directory as an FS; it need not exist yet.
-func NewDirFS(dir string) *DirFS { return &DirFS{dir: dir} }
+func NewDirFS(dir string) *DirFS { return &DirFS{at: unix.AT_FDCWD, dir: dir + "/"} }
 
-func (d *DirFS) path(name string) string { return d.dir + "/" + name }
+func (d *DirFS) path(name string) string { return d.dir + name }
 
 // Prepare makes the directory and its parents, for the owner only.
-func (d *DirFS) Prepare() error { return os.MkdirAll(d.dir, 0o700) }
+func (d *DirFS) Prepare() error {
+	if d.file != nil {
+		return nil
+	}
+	return os.MkdirAll(d.dir, 0o700)
+}
 
 // List returns the names, sorted.
 func (d *DirFS) List() ([]string, error) {
-	entries, err := os.ReadDir(d.dir)
-	names := make([]string, 0, len(entries))
-	for _, e := range entries {
-		names = append(names, e.Name())
+	fd, err := d.self()
+	if err != nil {
+		return nil, err
 	}
-	return names, err
+	f := os.NewFile(uintptr(fd), d.dir)
+	names, err := f.Readdirnames(-1)
+	slices.Sort(names)
+	return names, errors.Join(err, f.Close())
+}
+
+// self opens the directory itself.
+func (d *DirFS) self() (int, error) {
+	return retry(func() (int, error) {
+		return unix.Openat(d.at, d.path("."), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	})
 }
 
 // Exists reports whether the name is there.
 func (d *DirFS) Exists(name string) (bool, error) {
 	var st unix.Stat_t
-	err := unix.Lstat(d.path(name), &st)
+	err := unix.Fstatat(d.at, d.path(name), &st, unix.AT_SYMLINK_NOFOLLOW)
 	if errors.Is(err, unix.ENOENT) {
 		return false, nil
 	}
@@ -54,7 +74,7 @@ func (d *DirFS) Open(name string) (File, error) {
 
 // Create makes an empty file with mode 0600. What was there under that name stays as it is for those who have it open.
 func (d *DirFS) Create(name string) (File, error) {
-	err := unix.Unlink(d.path(name))
+	err := unix.Unlinkat(d.at, d.path(name), 0)
 	if err != nil && !errors.Is(err, unix.ENOENT) {
 		return nil, err
 	}
@@ -63,7 +83,7 @@ func (d *DirFS) Create(name string) (File, error) {
 
 func (d *DirFS) open(name string, flags int) (File, error) {
 	fd, err := retry(func() (int, error) {
-		return unix.Open(d.path(name), flags|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NOCTTY, 0o600)
+		return unix.Openat(d.at, d.path(name), flags|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NOCTTY, 0o600)
 	})
 	if err != nil {
 		return nil, err
@@ -79,14 +99,16 @@ func (d *DirFS) open(name string, flags int) (File, error) {
 }
 
 // Rename moves a file over another.
-func (d *DirFS) Rename(from, to string) error { return unix.Rename(d.path(from), d.path(to)) }
+func (d *DirFS) Rename(from, to string) error {
+	return unix.Renameat(d.at, d.path(from), d.at, d.path(to))
+}
 
 // Remove removes a file.
-func (d *DirFS) Remove(name string) error { return unix.Unlink(d.path(name)) }
+func (d *DirFS) Remove(name string) error { return unix.Unlinkat(d.at, d.path(name), 0) }
 
 // SyncDir makes the names durable.
 func (d *DirFS) SyncDir() error {
-	fd, err := unix.Open(d.dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	fd, err := d.self()
 	if err != nil {
 		return err
 	}

@@ -46,7 +46,9 @@ func Open(cfg Config) (*Log, Report, error) {
 	cfg.defaults()
 	if cfg.FS == nil {
 		cfg.FS = NewDirFS(cfg.Dir)
-		cfg.Salt = cmp.Or(cfg.Salt, randomSalt())
+	}
+	if _, real := cfg.FS.(*DirFS); real && cfg.Salt == 0 {
+		cfg.Salt = randomSalt()
 	}
 	l := &Log{cfg: cfg, fs: cfg.FS, tab: crc32.MakeTable(crc32.Castagnoli)}
 	l.index.byKey = make(map[Key]int32)

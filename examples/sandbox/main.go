@@ -29,6 +29,7 @@ type plan struct {
 	UserNS   bool          // there is a user namespace
 	Terminal string        // the host's path of the terminal that is /dev/console; empty: none
 	Command  []string      // what to run inside; empty: the check, or with a Terminal a shell
+	Options  []string      // further options for init and core, as on the kernel's command line
 	Keep     bool          // leave it running afterwards
 	Timeout  time.Duration // for each step: boot, return of the core, power-off
 }
@@ -56,6 +57,10 @@ func dispatch(args []string) int {
 	f := flag.NewFlagSet("sandbox", flag.ContinueOnError)
 	f.BoolVar(&p.Keep, "keep", false, "leave it running afterwards, until it powers off or this program is interrupted")
 	f.DurationVar(&p.Timeout, "timeout", 30*time.Second, "for each step: boot, return of the core, power-off")
+	f.Func("option", "an option for init or core, as on the kernel's command line; may be repeated", func(o string) error {
+		p.Options = append(p.Options, o)
+		return nil
+	})
 	if err := f.Parse(args[1:]); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return 0

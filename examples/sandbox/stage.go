@@ -100,11 +100,11 @@ func become(text string) error {
 	}
 	init := insideBin + "/sysmaster-init"
 	process.BlockSignals() // until init takes them
-	err = unix.Exec(init, []string{init,
+	err = unix.Exec(init, append([]string{init,
 		"sysmaster.core=" + insideBin + "/sysmaster-core",
 		"sysmaster.shim=" + insideBin + "/sysmaster-exec",
 		"sysmaster.unit-path=" + unitPath,
-	}, env)
+	}, p.Options...), env)
 	return &setupError{"execute " + init, err}
 }
 

@@ -9,6 +9,7 @@
 //	allow-degraded         start services whose protective settings are not implemented
 //	show-status=BOOL       say on the console what happens
 //	shim=PATH              the exec shim, if it is not in its usual place
+//	state-size=SIZE        how much memory the state may take: bytes with k, m or g, or N% of the memory (20%)
 package main
 
 import (
@@ -26,7 +27,6 @@ import (
 	"github.com/sysmaster-go/sysmaster/core/sys/linux/setup"
 	"github.com/sysmaster-go/sysmaster/core/sys/linux/spawn"
 	"github.com/sysmaster-go/sysmaster/init/process"
-	"github.com/sysmaster-go/sysmaster/state"
 	"github.com/sysmaster-go/sysmaster/state/fdstore"
 	"github.com/sysmaster-go/sysmaster/unit"
 )
@@ -35,7 +35,6 @@ import (
 var version = "devel"
 
 const (
-	stateDir    = "/run/sysmaster/state"
 	privatePath = "/run/systemd/private"
 	controlKey  = "control"
 	shimPath    = "/usr/lib/sysmaster/sysmaster-exec"
@@ -83,7 +82,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	store, _, err := state.Open(state.Config{Dir: stateDir})
+	store, _, err := openStore(world, opt.stateSize, con)
 	if err != nil {
 		return err
 	}

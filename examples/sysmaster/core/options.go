@@ -16,6 +16,7 @@ type options struct {
 	showStatus    bool
 	problems      []string // what was given and makes no sense
 	shim          string
+	stateSize     string // in tmpfs's words
 }
 
 // runLevels are the words that have always been understood (man systemd(1), KERNEL COMMAND LINE).
@@ -35,7 +36,7 @@ func runLevel(word string) unit.Name {
 
 // readOptions reads the kernel's command line, or in a container what init was started with.
 func readOptions() options {
-	o := options{unit: "default.target", showStatus: true, shim: shimPath}
+	o := options{unit: "default.target", showStatus: true, shim: shimPath, stateSize: "20%"}
 	for _, p := range bootLine() {
 		if t := runLevel(p.Key); t != "" && !p.HasValue {
 			o.unit = t
@@ -69,10 +70,12 @@ func (o *options) set(key, value string, has bool, full string) {
 		o.allowDegraded = !has || truth(value, false)
 	case key == "shim" && value != "":
 		o.shim = value
+	case key == "state-size" && value != "":
+		o.stateSize = value
 	case key == "show-status":
 		o.showStatus = !has || truth(value, true)
 	case key != "core": // which is init's
-		o.problems = append(o.problems, full+": no such option; there are unit, unit-path, allow-degraded, shim and show-status")
+		o.problems = append(o.problems, full+": no such option; there are unit, unit-path, allow-degraded, shim, state-size and show-status")
 	}
 }
 

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// storeHelp are shell functions for what the cases below do again and again: ids prints the main processes of the
+// services that must not notice anything, newcore kills the core (stopped before, so that what $1 does happens while nobody
+// writes) and waits for the next one, same compares.
+const storeHelp = `
+set -u
+fail() { echo "FAIL: $*"; exit 1; }
+ids() { sctl show -p MainPID --value ticker.service beacon.service daemon.service family.service; }
+until_() { n=0; until "$@" >/dev/null 2>&1; do n=$((n+1)); [ $n -lt 200 ] || fail "never: $*"; sleep 0.05; done; }
+newcore() {
+	p=$(pidof sysmaster-core); kill -STOP $p; eval "${1:-:}"; kill -KILL $p
+	other() { q=$(pidof sysmaster-core) && [ "$q" != $p ] && sctl list-units; }; until_ other
+}
+same() { [ "$(ids)" = "$before" ] || fail "services were touched: $before became $(ids)"; }
+last() { ls -t /run/sysmaster/state/log.* | sort -t. -k2 -n | tail -1; }
+printf '[Unit]\nStartLimitIntervalSec=0\n[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sh -c "echo ran >>/var/log/toggled"\n' >/etc/systemd/system/toggle.service
+before=$(ids)
+`
+
+// works is what must be possible at the end of each case.
+const works = `
+same
+sctl start toggle.service || fail "start"
+sctl is-active --quiet toggle.service || fail "it is not active"
+sctl stop toggle.service || fail "stop"
+same
+echo good
+`
+
+// fallback makes the core keep its state in /run/sysmaster/state itself, as where private directories are not possible.
+const fallback = "sysmaster.state-size=nonsense"
+
+// TestStore does to the real core's log, with real services, what may happen to it. No service notices; what ends
+// something goes on; what begins something is refused, or held until the log can be written again.
+func TestStore(t *testing.T) {
+	dir := build(t)
+	for _, c := range []struct{ name, option, script string }{
+		{"space", "sysmaster.state-size=4m", `
+dd if=/dev/zero of=/run/sysmaster/state/fill bs=64k 2>/dev/null
+n=0; while sctl start toggle.service 2>/tmp/why && sctl stop toggle.service; do n=$((n+1)); [ $n -lt 1000 ] || fail "never refused"; done
+grep -q 'cannot start toggle.service: .*no space left for the state' /tmp/why || fail "it says $(cat /tmp/why)"
+same
+sctl start echo.service 2>/dev/null && fail "a start that cannot be recorded"
+sctl stop beacon.service || fail "stop"
+sctl is-active --quiet beacon.service && fail "beacon was not stopped"
+sctl kill --signal=KILL ticker.service || fail "kill"
+held() { [ "$(sctl show -p ActiveState --value ticker.service)" = activating ] && [ "$(sctl show -p MainPID --value ticker.service)" = 0 ]; }
+until_ held
+sleep 1.5; held || fail "its restart was not held"
+newcore; held || fail "the next core does not hold it"
+rm /run/sysmaster/state/fill
+until_ sctl is-active --quiet ticker.service
+sctl start beacon.service || fail "start of beacon"
+before=$(ids)`},
+		{"space, power-off", "sysmaster.state-size=4m", `
+dd if=/dev/zero of=/run/sysmaster/state/fill bs=64k 2>/dev/null
+while sctl start toggle.service 2>/dev/null && sctl stop toggle.service; do :; done
+echo good; sctl poweroff; exec sleep 1000`},
+		{"full /run", "", `
+dd if=/dev/zero of=/run/fill bs=1M 2>/dev/null; dd if=/dev/zero of=/run/fill2 bs=1 2>/dev/null
+newcore`},
+		{"read-only /run", "", `newcore "mount -o remount,ro /run" || fail remount`},
+		{"/run/sysmaster removed", "", `rm -rf /run/sysmaster; newcore; [ -e "$(last)" ] || fail "the log is not shown again"`},
+		{"/run/sysmaster mounted over", "", `mount -t tmpfs none /run/sysmaster || fail mount; newcore; [ -e "$(last)" ] || fail "the log is not shown again"`},
+		{"/run mounted over", "", `
+mount -t tmpfs -o mode=755 none /run || fail mount
+p=$(pidof sysmaster-core); kill -KILL $p; other() { q=$(pidof sysmaster-core) && [ "$q" != $p ]; }; until_ other
+newlink() { [ -L /run/sysmaster/state ]; }; until_ newlink
+umount -l /run || fail umount; until_ sctl list-units`},
+		{"torn", "", `newcore 'f=$(last); truncate -s -7 $f'`},
+		{"flipped", "", `newcore 'f=$(last); printf "\377\377" | dd of=$f bs=1 conv=notrunc seek=$(($(stat -c %s $f) - 30)) 2>/dev/null'`},
+		{"all of it removed", "", `
+rm -f /run/sysmaster/state/*; sctl start toggle.service; sctl stop toggle.service
+back() { [ -e "$(last)" ] && [ $(stat -c %s $(last)) -gt 3000 ]; }; until_ back
+newcore`},
+		{"fallback, torn", fallback, `newcore 'f=$(last); truncate -s -7 $f'`},
+		{"fallback, removed", fallback, `
+rm -rf /run/sysmaster; sctl start toggle.service; sctl stop toggle.service
+until_ test -e /run/sysmaster/state; newcore`},
+		{"fallback, read-only", fallback, `
+mount -t tmpfs -o ro none /run/sysmaster/state || fail mount
+timeout 1 sctl start toggle.service # accepted, perhaps, before anybody has noticed; then its spawn is held
+sctl start echo.service 2>/tmp/why && fail "a start that cannot be recorded"
+grep -q 'is not writable' /tmp/why || fail "it says $(cat /tmp/why)"
+sctl stop beacon.service || fail stop
+sctl is-active --quiet beacon.service && fail "beacon was not stopped"
+umount /run/sysmaster/state || fail umount
+until_ sctl start toggle.service; sctl stop toggle.service
+sctl start beacon.service || fail "start of beacon"
+before=$(ids); newcore`},
+		{"moving in", fallback, `
+[ -d /run/sysmaster/state -a ! -L /run/sysmaster/state ] || fail "it is not a directory"
+sctl start toggle.service
+sed 's/size=nonsense/size=8m/' /proc/1/cmdline >/tmp/options; mount --bind /tmp/options /proc/1/cmdline || fail mount
+newcore
+[ -L /run/sysmaster/state ] || fail "it is no link"
+[ $(stat -f -c %b /run/sysmaster/state/) = 2048 ] || fail "it is another file system"
+sctl is-active --quiet toggle.service || fail "the state did not move"
+[ "$(cat /var/log/toggled)" = ran ] || fail "it ran again"
+umount /proc/1/cmdline; newcore`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			args := []string{"--", "/bin/sh", "-c", storeHelp + c.script + works}
+			if c.option != "" {
+				args = append([]string{"--option", c.option}, args...)
+			}
+			out, errs, code := sandboxed(t, dir, users()[0], args...)
+			if code != 0 || !strings.HasSuffix(out, "good\n") {
+				t.Errorf("sandbox exits %d, %s\n%s", code, out, errs)
+			}
+		})
+	}
+}

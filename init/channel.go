@@ -97,12 +97,14 @@ func (k *keeper) handle(now time.Time, m fdstore.Message) {
 		}
 		c.hello, c.version = true, min(m.Version, fdstore.Version)
 		c.unsent = k.store.Keys()
+	case fdstore.KindPulse:
+		k.spoke(now, m.Next, m.Turn > 0)
 	case fdstore.KindAlive:
-		c.lastTurn, c.busy = now, m.Busy
-		if !c.turned {
-			c.turned = true
-			k.tell(event.Event{Kind: event.CoreReady, PID: c.pid, Generation: k.generation})
+		next := k.cfg.HangIdle
+		if m.Busy {
+			next = 0
 		}
+		k.spoke(now, next, true)
 	case fdstore.KindPut:
 		k.answer(m, k.store.Put(m.Key, m.FD))
 	case fdstore.KindDrop:
@@ -121,6 +123,16 @@ func (k *keeper) handle(now time.Time, m fdstore.Message) {
 		k.signalTaken(now, m.ID)
 	case fdstore.KindShutdown:
 		k.endWith(m.Shutdown, "the core asks for it")
+	}
+}
+
+// spoke notes that the core's loop goes round.
+func (k *keeper) spoke(now time.Time, next time.Duration, turned bool) {
+	c := &k.core
+	c.watch.Spoke(now, next, turned, k.exits.Waiting() > 0 || k.signalsWaiting())
+	if turned && !c.turned {
+		c.turned = true
+		k.tell(event.Event{Kind: event.CoreReady, PID: c.pid, Generation: k.generation})
 	}
 }
 
@@ -194,11 +206,11 @@ func (k *keeper) nextMessage(now time.Time) (fdstore.Message, func()) {
 	}
 	for n := 1; n <= process.SignalMax; n++ {
 		if p := &k.pending[n]; p.id != 0 && !p.sent {
-			return fdstore.Message{Kind: fdstore.KindSignal, ID: p.id, Signal: n}, func() { p.sent = true; k.lastSent = now }
+			return fdstore.Message{Kind: fdstore.KindSignal, ID: p.id, Signal: n}, func() { p.sent = true; c.watch.Sent(now) }
 		}
 	}
 	if r := k.exits.Next(); r != nil {
-		return fdstore.Message{Kind: fdstore.KindExit, Exit: r.Exit}, func() { k.exits.MarkSent(r); k.lastSent = now }
+		return fdstore.Message{Kind: fdstore.KindExit, Exit: r.Exit}, func() { k.exits.MarkSent(r); c.watch.Sent(now) }
 	}
 	return fdstore.Message{}, nil
 }

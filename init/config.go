@@ -44,8 +44,8 @@ type Config struct {
 	MaxRegistered int // processes the core may register [65536]
 
 	HelloTimeout time.Duration // from start to the first turn [60 s]
-	HangIdle     time.Duration // longest distance of two turns [60 s]; negative: not watched
-	HangBusy     time.Duration // the same while busy or something is unacknowledged [15 s]
+	HangIdle     time.Duration // the longest silence that an idle core may promise [60 s]; negative: not watched
+	HangBusy     time.Duration // from work that the core does not do to SIGABRT [5 s]
 	AbortGrace   time.Duration // from SIGABRT, for the dump, to SIGKILL [5 s]
 	TakeTimeout  time.Duration // for the core to take a shutdown signal; then init does it [10 s]
 	EndTimeout   time.Duration // for the core to carry it out [30 min, as systemd's reboot.target]
@@ -66,7 +66,7 @@ func (c Config) withDefaults() Config {
 	orElse(&c.MaxRegistered, 65536)
 	orElse(&c.HelloTimeout, time.Minute)
 	orElse(&c.HangIdle, time.Minute)
-	orElse(&c.HangBusy, 15*time.Second)
+	orElse(&c.HangBusy, 5*time.Second)
 	orElse(&c.AbortGrace, 5*time.Second)
 	orElse(&c.TakeTimeout, 10*time.Second)
 	orElse(&c.EndTimeout, 30*time.Minute)

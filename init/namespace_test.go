@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"runtime"
@@ -20,7 +21,7 @@ import (
 )
 
 func scenarios() map[string]scenario {
-	return map[string]scenario{
+	all := map[string]scenario{
 		"killed50": {core: coreKilled50},
 		"orphans":  {core: coreOrphans},
 		"signals":  {core: coreSignals},
@@ -42,6 +43,8 @@ func scenarios() map[string]scenario {
 		"bigstore":  {core: coreBigStore},
 		"defaultfs": {config: func(c *Config) { c.APIFS = nil }, core: func(b *testbed) { b.must(b.Alive(1, false)); b.exit(3) }},
 	}
+	maps.Copy(all, hangScenarios())
+	return all
 }
 
 // machine is a running init.

@@ -18,6 +18,8 @@ func (k *keeper) reap(now time.Time) {
 		if e, ok := proc.Peek(k.core.pid); ok {
 			k.coreDied(now, e)
 			proc.Bury(e.PID)
+		} else if stopped, news := proc.Stopped(k.core.pid); news && k.core.killAt.IsZero() {
+			k.core.watch.Stopped(now, stopped)
 		}
 	}
 	if k.rescue.pid > 0 {

@@ -44,7 +44,6 @@ type keeper struct {
 	behind     bool // some of those were nobody's to register
 	surplus    int  // zombies beyond MaxZombies
 	nextCount  time.Time
-	lastSent   time.Time // of an exit or signal
 
 	pending    [process.SignalMax + 1]pendingSignal
 	signalID   uint64
@@ -179,7 +178,8 @@ func (k *keeper) wait() {
 	if k.again || k.end.Verb != fdstore.VerbNone {
 		return
 	}
-	fds := [2]unix.PollFd{{Fd: int32(k.cfg.Signals.WakeFD()), Events: unix.POLLIN}, {Fd: -1}}
+	room := [2 + keep.MaxDoors]unix.PollFd{{Fd: int32(k.cfg.Signals.WakeFD()), Events: unix.POLLIN}, {Fd: -1}}
+	fds := room[:2]
 	if c := &k.core; c.conn != nil {
 		fds[1].Fd = int32(c.conn.FD())
 		if k.listens() {
@@ -189,10 +189,20 @@ func (k *keeper) wait() {
 			fds[1].Events |= unix.POLLOUT
 		}
 	}
+	if c := &k.core; c.pid != 0 && k.cfg.HangIdle >= 0 && c.watch.Doors() {
+		for _, fd := range k.store.Doors() {
+			fds = append(fds, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
+		}
+	}
 	timeout := k.timeout(time.Now())
-	if _, err := unix.Poll(fds[:], int(timeout/time.Millisecond)); err != nil && err != unix.EINTR {
+	if _, err := unix.Poll(fds, int(timeout/time.Millisecond)); err != nil && err != unix.EINTR {
 		k.tell(event.Event{Kind: event.Internal, Text: "cannot wait", Err: err})
 		time.Sleep(100 * time.Millisecond)
+	}
+	for _, door := range fds[2:] {
+		if door.Revents != 0 { // once: it is looked at again when the core says that it idles
+			k.core.watch.Sent(time.Now())
+		}
 	}
 }
 
@@ -205,8 +215,10 @@ func (k *keeper) timeout(now time.Time) time.Duration {
 		until(k.startAt)
 	case c.pid != 0 && !c.killAt.IsZero():
 		until(c.killAt)
-	case c.pid != 0 && k.cfg.HangIdle >= 0:
-		until(k.hangAt())
+	case c.pid != 0:
+		if at := c.watch.Deadline(k.limits()); !at.IsZero() {
+			until(at)
+		}
 	}
 	for n := range k.pending {
 		if p := &k.pending[n]; p.id != 0 && p.verb != fdstore.VerbNone {

@@ -15,18 +15,17 @@ import (
 	"github.com/sysmaster-go/sysmaster/state/fdstore"
 )
 
-// coreState is what belongs to one core; a new one begins with a new value.
+// coreState is what belongs to one core; a new one begins with a new value. A re-exec of init
+// keeps pid, conn, version, hello, turned, what is unsent, and killAt.
 type coreState struct {
-	pid      int // 0: none runs
-	conn     *fdstore.Conn
-	started  time.Time
-	version  uint8
-	hello    bool // it asked for what we keep ...
-	turned   bool // ... and has completed a turn since: only then do we rely on it
-	lastTurn time.Time
-	busy     bool
-	killAt   time.Time // SIGABRT was sent; SIGKILL is due then
-	bad      int
+	pid     int // 0: none runs
+	conn    *fdstore.Conn
+	version uint8
+	hello   bool         // it asked for what we keep ...
+	turned  bool         // ... and has completed a turn since: only then do we rely on it
+	watch   policy.Watch // of a core taken over in a re-exec: Started now, and Spoke if it turned
+	killAt  time.Time    // SIGABRT was sent; SIGKILL is due then
+	bad     int
 
 	welcomed, storedEnd bool
 	unsent              []string // keys still to send
@@ -54,33 +53,13 @@ func (k *keeper) supervise(now time.Time) {
 		k.tell(event.Event{Kind: event.CoreHung, PID: c.pid, Signal: int(unix.SIGKILL)})
 		k.signalCore(unix.SIGKILL)
 		c.killAt = now.Add(k.cfg.AbortGrace)
-	case c.pid != 0 && c.killAt.IsZero() && k.cfg.HangIdle >= 0 && !now.Before(k.hangAt()):
+	case c.pid != 0 && c.killAt.IsZero() && c.watch.Overdue(k.limits(), now):
 		k.abort(now)
 	}
 }
 
-// hangAt is when the core's silence becomes a hang. While something is
-// unacknowledged the clock runs from when that was sent, or from the last turn
-// if that is later: a core that completes turns is alive, however much it has to do.
-func (k *keeper) hangAt() time.Time {
-	c := &k.core
-	if !c.turned {
-		return c.started.Add(k.cfg.HelloTimeout)
-	}
-	at := c.lastTurn.Add(k.cfg.HangIdle)
-	if c.busy {
-		at = c.lastTurn.Add(k.cfg.HangBusy)
-	}
-	if k.exits.Waiting() > 0 || k.signalsWaiting() {
-		since := c.lastTurn
-		if k.lastSent.After(since) {
-			since = k.lastSent
-		}
-		if early := since.Add(k.cfg.HangBusy); early.Before(at) {
-			at = early
-		}
-	}
-	return at
+func (k *keeper) limits() policy.Limits {
+	return policy.Limits{Hello: k.cfg.HelloTimeout, Idle: k.cfg.HangIdle, Busy: k.cfg.HangBusy}
 }
 
 // abort asks for the dump of all goroutines (SIGABRT), and sets the time for SIGKILL.
@@ -114,7 +93,8 @@ func (k *keeper) startCore(now time.Time) {
 	}
 	conn.Discard(k.store.Close)
 	k.generation++
-	k.core = coreState{conn: conn, started: now, results: k.core.results[:0]}
+	k.core = coreState{conn: conn, results: k.core.results[:0]}
+	k.core.watch.Started(now)
 	k.exits.Resend()
 	for n := range k.pending {
 		k.pending[n].sent = false

@@ -24,6 +24,7 @@ type Server struct {
 	serial  atomic.Uint32 // of messages, over all connections, so that a signal is encoded once
 	noJob   atomic.Uint32 // counts jobs that were not needed
 	frames  atomic.Int64  // bytes of frames being received
+	accepts atomic.Uint64
 	pub     publisher
 
 	mu        sync.Mutex
@@ -114,6 +115,7 @@ func (s *Server) Serve(l *net.UnixListener) error {
 	s.mu.Unlock()
 	for {
 		c, err := l.AcceptUnix()
+		s.accepts.Add(1)
 		if err == nil {
 			s.admit(c)
 			continue
@@ -132,6 +134,10 @@ func (s *Server) Serve(l *net.UnixListener) error {
 		return fmt.Errorf("cannot accept connections: %w", err)
 	}
 }
+
+// Accepts counts the attempts to accept a connection, also those that failed: while
+// somebody waits to be let in it grows, or the server is stuck.
+func (s *Server) Accepts() uint64 { return s.accepts.Load() }
 
 func (s *Server) isClosed() bool {
 	s.mu.Lock()

@@ -1,18 +1,25 @@
 package keep
 
 import (
+	"slices"
 	"sort"
 	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sysmaster-go/sysmaster/state/fdstore"
 )
+
+// MaxDoors is how many of the core's doors are looked at.
+const MaxDoors = 8
 
 // FDs is the descriptors kept for the core.
 type FDs struct {
 	Closer // of what is dropped
 	fds    map[string]int
 	max    int
+	doors  []int // descriptors under fdstore.DoorPrefix, in no order
 }
 
 // NewFDs is an empty store for at most max descriptors.
@@ -32,10 +39,24 @@ func (s *FDs) Put(key string, fd int) syscall.Errno {
 		return unix.ENOSPC
 	}
 	if replaces {
-		s.Close(old)
+		s.release(key, old)
 	}
 	s.fds[key] = fd
+	if strings.HasPrefix(key, fdstore.DoorPrefix) && len(s.doors) < MaxDoors {
+		s.doors = append(s.doors, fd)
+	}
 	return 0
+}
+
+// Doors lists the first MaxDoors descriptors that were put under fdstore.DoorPrefix. The list is
+// the store's.
+func (s *FDs) Doors() []int { return s.doors }
+
+func (s *FDs) release(key string, fd int) {
+	if strings.HasPrefix(key, fdstore.DoorPrefix) {
+		s.doors = slices.DeleteFunc(s.doors, func(d int) bool { return d == fd })
+	}
+	s.Close(fd)
 }
 
 // Drop closes what is kept under key; ENOENT if nothing is.
@@ -45,7 +66,7 @@ func (s *FDs) Drop(key string) syscall.Errno {
 		return unix.ENOENT
 	}
 	delete(s.fds, key)
-	s.Close(fd)
+	s.release(key, fd)
 	return 0
 }
 

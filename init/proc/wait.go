@@ -13,6 +13,8 @@ const (
 	CLDExited = 1
 	CLDKilled = 2
 	CLDDumped = 3
+
+	cldStopped = 5
 )
 
 // childInfo is siginfo_t as waitid(2) fills it.
@@ -42,6 +44,23 @@ func Peek(pid int) (fdstore.Exit, bool) {
 		c := info.child
 		return fdstore.Exit{PID: int(c.pid), Code: info.code, Status: c.status}, err == nil && c.pid > 0
 	}
+}
+
+// Stopped takes the news that this child was stopped by a signal or goes on, if there is any:
+// the latest counts. Whoever is stopped while traced (ptrace(2)) is the tracer's concern.
+func Stopped(pid int) (stopped, news bool) {
+	for range 16 { // who stops and continues it faster than this has our next turn
+		var info childInfo
+		err := unix.Waitid(unix.P_PID, pid, (*unix.Siginfo)(unsafe.Pointer(&info)), unix.WSTOPPED|unix.WCONTINUED|unix.WNOHANG, nil)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil || info.child.pid <= 0 {
+			break
+		}
+		stopped, news = info.code == cldStopped, true
+	}
+	return stopped, news
 }
 
 // Bury reaps a child that Peek has found.

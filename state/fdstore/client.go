@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,10 +17,11 @@ const QueueMax = 4096
 // blocks. What init cannot take at once is queued, in order; while Pending is
 // not 0, watch FD for writing too and call Flush.
 type Client struct {
-	mu    sync.Mutex
-	conn  *Conn
-	queue []Message // descriptors in it are our own duplicates
-	seq   uint32
+	mu      sync.Mutex
+	conn    *Conn
+	queue   []Message // descriptors in it are our own duplicates
+	seq     uint32
+	version uint8 // that Welcome agreed on
 }
 
 // NewClient takes over the inherited descriptor; see NewConn.
@@ -75,6 +77,9 @@ func (c *Client) Receive() (Message, error) {
 		closeFD(m.FD)
 		return Message{Kind: m.Kind, FD: -1}, ErrUnknownKind
 	}
+	if err == nil && m.Kind == KindWelcome {
+		c.version = m.Welcome.Version
+	}
 	return m, err
 }
 
@@ -86,6 +91,21 @@ func (c *Client) Hello() error { return c.send(Message{Kind: KindHello, Version:
 // soon (Welcome.Busy). An Alive that is still queued is replaced.
 func (c *Client) Alive(turn uint64, busy bool) error {
 	return c.send(Message{Kind: KindAlive, Turn: turn, Busy: busy})
+}
+
+// Pulse reports that the engine's loop goes round, with the turns it has completed, and
+// promises the next Pulse within next, which is rounded up to milliseconds; 0: there is work
+// now (Welcome.Busy). Only its own loop may send it, never another goroutine. To an init of
+// protocol 1 it is an Alive. A report that is still queued is replaced.
+func (c *Client) Pulse(turn uint64, next time.Duration) error {
+	c.mu.Lock()
+	old := c.version < 2
+	c.mu.Unlock()
+	if old {
+		return c.Alive(turn, next <= 0)
+	}
+	next = (max(next, 0) + time.Millisecond - 1).Truncate(time.Millisecond)
+	return c.send(Message{Kind: KindPulse, Turn: turn, Next: next})
 }
 
 // Put asks init to keep a descriptor under a key. fd stays the caller's. The
@@ -191,8 +211,8 @@ func (c *Client) enqueue(m Message) error {
 	if _, err := Append(nil, m); err != nil {
 		return err
 	}
-	if m.Kind == KindAlive {
-		c.queue = slices.DeleteFunc(c.queue, func(q Message) bool { return q.Kind == KindAlive })
+	if m.Kind == KindAlive || m.Kind == KindPulse {
+		c.queue = slices.DeleteFunc(c.queue, func(q Message) bool { return q.Kind == m.Kind })
 	}
 	if len(c.queue) >= QueueMax {
 		return ErrFull

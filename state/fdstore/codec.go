@@ -65,6 +65,9 @@ func (c *codec) fields(m *Message) {
 	case KindAlive:
 		c.u64(&m.Turn)
 		c.flag(&m.Busy)
+	case KindPulse:
+		c.u64(&m.Turn)
+		c.milliseconds(&m.Next)
 	case KindPut, KindDrop, KindDropPrefix:
 		c.u32(&m.Seq)
 		c.key(&m.Key)

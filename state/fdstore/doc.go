@@ -13,7 +13,9 @@
 //
 //	core to init  fields                       meaning
 //	Hello         version                      first message; asks for Welcome and everything kept
-//	Alive         turn, busy                   the engine finished this turn (not: some goroutine runs)
+//	Pulse         turn, next                   the engine's loop goes round (not: some goroutine runs), and
+//	                                           says so again within this time; 0: it has work
+//	Alive         turn, busy                   the same of protocol 1, after each turn
 //	Put           seq, key, descriptor         keep it; replaces what the key held; answered by PutResult
 //	Drop          seq, key                     close it; answered by PutResult (ENOENT: was not there)
 //	DropPrefix    seq, key                     close all whose key begins so; answered by PutResult
@@ -38,7 +40,7 @@
 //
 // A side sends kinds of version 2 only to a peer that speaks it. They may grow:
 // what follows the known fields is skipped. Kinds 64 to 69 are for upgrades, 70
-// to 79 for hang detection. A kind that the receiver does not know is
+// to 79 for the watch over the core. A kind that the receiver does not know is
 // [ErrUnknownKind] and leaves the channel usable.
 //
 // # When a side does not read
@@ -47,7 +49,7 @@
 // (records, kept descriptors, pending signals), so a full socket delays and
 // loses nothing; only answers to Put and Drop need a queue, and while that is
 // full init stops reading, so that the core's socket fills. The core's
-// [Client] then queues up to [QueueMax] messages, of which Alive never takes
+// [Client] then queues up to [QueueMax] messages, of which Pulse never takes
 // more than one, and after that refuses with [ErrFull].
 //
 // # Exits and signals are at-least-once

@@ -38,6 +38,7 @@ func samples() []Message {
 		{Kind: KindAdopted, Upgrade: Upgrade{ID: 8}},
 		{Kind: KindOutcome, Upgrade: Upgrade{ID: 9, Target: TargetInit, Result: ResultRolledBack, From: "1", To: "2", Reason: "it died"}},
 		{Kind: KindAbout, About: About{Version: "3", Protected: true, Previous: "2", Held: true, Probation: time.Second}},
+		{Kind: KindPulse, Turn: 1 << 50, Next: 40 * time.Second},
 	}
 }
 

@@ -11,7 +11,31 @@ import (
 // the core inherits.
 const EnvFD = "SYSMASTER_INIT_FD"
 
-// Version is the newest protocol version that this package speaks.
+// What else the environment of a core says.
+const (
+	// EnvRole is the variable with the role that a core is started in; unset: the normal one.
+	EnvRole = "SYSMASTER_ROLE"
+	// RoleRescue: cores in the normal role cannot be kept alive. This one sets the log aside
+	// and offers rescue.target.
+	RoleRescue = "rescue"
+	// EnvCrashFD is the variable with the number of a descriptor for the core's last words, a
+	// memfd of fixed size that init keeps: package process, CrashOutput.
+	EnvCrashFD = "SYSMASTER_CRASH_FD"
+)
+
+// Beginnings of keys that mean something to init.
+const (
+	// DoorPrefix marks sockets at which the core itself is asked for something: the control
+	// API's, and that of notifications. While the core says that it is idle, init looks for
+	// whoever comes to one; the core must then send Pulse within Welcome.Busy. So a core
+	// says that it is idle only when none of its doors is readable.
+	DoorPrefix = "door/"
+	// CrashPrefix marks the last words of dead cores: "crash/" and a [Crash]. Init makes
+	// them and drops the oldest; a core that puts or drops one is answered EPERM.
+	CrashPrefix = "crash/"
+)
+
+// Version is the newest protocol version that this package speaks. 2 added the kinds from 64 on.
 const Version = 2
 
 // Bounds of the protocol. Whatever exceeds them is refused by both ends.
@@ -63,13 +87,16 @@ const (
 	KindAdopted Kind = 66 // from init, like the next two
 	KindOutcome Kind = 67
 	KindAbout   Kind = 68
+	KindPulse Kind = 70 // from the core
 )
 
 // firstOpen is the first kind that may grow: fields behind those known are skipped.
 const firstOpen = KindUpgrade
 
 // FromCore reports whether only the core sends this kind.
-func (k Kind) FromCore() bool { return k < KindWelcome || k == KindUpgrade || k == KindHealthy }
+func (k Kind) FromCore() bool {
+	return k < KindWelcome || k == KindUpgrade || k == KindHealthy || k == KindPulse
+}
 
 // HasFD reports whether a descriptor travels with this kind.
 func (k Kind) HasFD() bool { return k == KindPut || k == KindStored || k == KindUpgrade }
@@ -118,15 +145,21 @@ type Shutdown struct {
 // Cause is why the previous core ended.
 type Cause uint8
 
-// The causes. Only CauseCrash and CauseHang are self-inflicted: they count
-// against init's retry budget and towards the core's quarantine of an event.
+// The causes. A peer of another age may know more: an unknown one is nobody's
+// fault, and prints as its number.
 const (
 	CauseNone  Cause = 0 // there was no previous core
 	CauseExit  Cause = 1 // it exited by itself, or could not be executed (Code and Status are 0)
 	CauseCrash Cause = 2 // exit status 2 (a Go panic), ABRT, SEGV, BUS, ILL, FPE, SYS, TRAP
 	CauseHang  Cause = 3 // init killed it: no turn within its interval
 	CauseKill  Cause = 4 // any other signal, thus somebody else
+	CauseOOM   Cause = 5 // the kernel killed it because memory had run out
 )
+
+// SelfInflicted reports whether the core died of what it did: such a death counts
+// against init's retry budget and towards the core's quarantine of an event.
+// CauseExit counts against the budget alone.
+func (c Cause) SelfInflicted() bool { return c == CauseCrash || c == CauseHang || c == CauseOOM }
 
 // String gives the cause in one word.
 func (c Cause) String() string {
@@ -141,6 +174,8 @@ func (c Cause) String() string {
 		return "hang"
 	case CauseKill:
 		return "kill"
+	case CauseOOM:
+		return "out of memory"
 	}
 	return "cause " + strconv.Itoa(int(c))
 }
@@ -153,8 +188,8 @@ type Welcome struct {
 	Code       int32         // its si_code (CLD_EXITED, CLD_KILLED, CLD_DUMPED)
 	Status     int32         // its exit status or signal
 	Lost       uint64        // exits that init could not keep, since it started
-	Idle       time.Duration // longest allowed distance of two Alive; 0: not watched
-	Busy       time.Duration // the same while busy, or while anything is unacknowledged
+	Idle       time.Duration // longest that Pulse may promise; 0: nobody watches
+	Busy       time.Duration // how late Pulse may be, and longest silence while there is work
 }
 
 // Exit is a process that init reaped.
@@ -172,7 +207,8 @@ type Exit struct {
 type Message struct {
 	Kind     Kind
 	Version  uint8         // Hello
-	Turn     uint64        // Alive
+	Turn     uint64        // Alive, Pulse: turns that this core completed
+	Next     time.Duration // Pulse: the next one comes within this time, in milliseconds; 0: there is work now
 	Busy     bool          // Alive: work is in flight, expect the next one soon
 	Seq      uint32        // Put, Drop, DropPrefix, PutResult
 	Key      string        // Put, Drop, DropPrefix, Stored

@@ -5,6 +5,7 @@ import (
 	"io"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -27,6 +28,7 @@ type fakeInit struct {
 	acked      []uint64
 	shutdown   *fdstore.Shutdown
 	alive      uint64
+	pulses     []fdstore.Message
 	signals    []uint64
 	greeted    bool
 }
@@ -100,7 +102,9 @@ func (f *fakeInit) handle(conn *fdstore.Conn, m fdstore.Message) {
 	switch m.Kind {
 	case fdstore.KindHello:
 		f.greeted = true
-		reply(fdstore.Message{Kind: fdstore.KindWelcome, FD: -1, Welcome: fdstore.Welcome{Version: fdstore.Version, Generation: 1}})
+		reply(fdstore.Message{Kind: fdstore.KindWelcome, FD: -1, Welcome: fdstore.Welcome{
+			Version: fdstore.Version, Generation: 1, Idle: time.Minute, Busy: 5 * time.Second,
+		}})
 		for key, fd := range f.kept {
 			reply(fdstore.Message{Kind: fdstore.KindStored, Key: key, FD: fd})
 		}
@@ -127,8 +131,9 @@ func (f *fakeInit) handle(conn *fdstore.Conn, m fdstore.Message) {
 		f.acked = append(f.acked, m.ID)
 	case fdstore.KindAckSignal:
 		f.signals = append(f.signals, m.ID)
-	case fdstore.KindAlive:
+	case fdstore.KindPulse:
 		f.alive = m.Turn
+		f.pulses = append(f.pulses, m)
 	case fdstore.KindShutdown:
 		f.shutdown = &m.Shutdown
 	}

@@ -8,11 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sysmaster-go/sysmaster/core/sys"
+	"github.com/sysmaster-go/sysmaster/state/fdstore"
 	"github.com/sysmaster-go/sysmaster/unit"
 )
 
 const (
-	notifyKey  = "notify"
+	notifyKey  = fdstore.DoorPrefix + "notify"
 	tempPrefix = "tmp/" // descriptors of notifications, until StoreFD or DropFD
 )
 

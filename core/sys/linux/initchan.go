@@ -224,16 +224,6 @@ func (w *World) recorded(p unit.Proc) bool {
 	return false
 }
 
-// Turned tells init that the engine turns (fdstore.Client.Alive).
-func (w *World) Turned(turn uint64, busy bool) {
-	if w.cfg.Init != nil && !w.channel.gone {
-		w.toInit("", w.cfg.Init.Alive(turn, busy))
-	}
-	if !busy {
-		w.dropLeftovers()
-	}
-}
-
 // shutdown hands the machine over.
 func (w *World) shutdown(s sys.Shutdown) error {
 	verbs := [...]fdstore.Verb{fdstore.VerbPoweroff, fdstore.VerbReboot, fdstore.VerbHalt, fdstore.VerbKexec, fdstore.VerbExit}

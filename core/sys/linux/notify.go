@@ -70,6 +70,7 @@ func (w *World) startNotify() error {
 		return fmt.Errorf("cannot set SO_PEEK_OFF: %w", err)
 	}
 	// Edge-triggered: what was peeked stays in the socket and would be reported for ever.
+	w.pulse.doors = append(w.pulse.doors, &door{key: notifyKey, fd: n.fd})
 	_, err := w.poll.add(n.fd, unix.EPOLLIN|unix.EPOLLET, func(uint32) { n.more = true })
 	return err
 }

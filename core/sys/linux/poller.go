@@ -15,6 +15,7 @@ type poller struct {
 	fd       int
 	last     uint64
 	handlers map[uint64]func(events uint32)
+	woken    func() // called before the handlers, if anything has happened; may be nil
 	buf      [128]unix.EpollEvent
 }
 
@@ -66,6 +67,9 @@ func (p *poller) poll(deadline time.Duration) error {
 	if err != nil {
 		return fmt.Errorf("cannot wait for events: %w", err)
 	}
+	if n > 0 && p.woken != nil {
+		p.woken()
+	}
 	for i := range p.buf[:n] {
 		ev := &p.buf[i]
 		token := uint64(uint32(ev.Fd)) | uint64(uint32(ev.Pad))<<32
@@ -80,12 +84,15 @@ func tokenEvent(token uint64, events uint32) unix.EpollEvent {
 	return unix.EpollEvent{Events: events, Fd: int32(uint32(token)), Pad: int32(uint32(token >> 32))}
 }
 
+// never is a deadline that does not come.
+const never = unit.Infinity
+
 // timeout is epoll_wait's, rounded up so that the deadline has really passed.
 func timeout(deadline time.Duration) int {
 	if deadline == 0 {
 		return 0
 	}
-	if deadline == unit.Infinity {
+	if deadline == never {
 		return -1
 	}
 	left := deadline - monotonic()

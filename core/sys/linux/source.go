@@ -27,13 +27,15 @@ func (w *World) Wait(deadline time.Duration) {
 		}
 		now := monotonic()
 		if now >= deadline {
+			w.hasWork(now)
 			return
 		}
 		until := min(deadline, w.alarms.next())
 		if at, ok := w.pool.next(now); ok {
 			until = min(until, at)
 		}
-		w.collect(until)
+		w.beat(now, until)
+		w.collect(min(until, w.nextPulse()))
 	}
 }
 
@@ -47,11 +49,17 @@ func (w *World) collect(deadline time.Duration) {
 	w.settle()
 }
 
+// woken runs before what has happened is looked at: if that hangs, init knows since when.
+func (w *World) woken() { w.hasWork(monotonic()) }
+
 // settle does what follows from what was taken in, and what is due.
 func (w *World) settle() {
 	w.readNotify()
 	now := monotonic()
-	w.alarms.run(now)
+	if w.alarms.next() <= now {
+		w.hasWork(now)
+		w.alarms.run(now)
+	}
 	w.pool.fill(now)
 	w.reapStrays(now)
 	w.flushInit()

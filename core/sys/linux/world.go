@@ -28,6 +28,7 @@ type World struct {
 	loading bool
 
 	channel   channel
+	pulse     pulse
 	fds       map[string]*held
 	leftovers []string // temporary keys of the core before
 	notify    notifier
@@ -70,6 +71,7 @@ func (w *World) start() (err error) {
 	if w.mail, err = newMailbox(); err != nil {
 		return err
 	}
+	w.poll.woken = w.woken
 	w.pool.mail = w.mail
 	if _, err = w.poll.add(w.mail.fd, unix.EPOLLIN, func(uint32) { w.takeMail() }); err != nil {
 		return err

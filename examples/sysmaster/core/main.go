@@ -36,7 +36,7 @@ var version = "devel"
 
 const (
 	privatePath = "/run/systemd/private"
-	controlKey  = "control"
+	controlKey  = fdstore.DoorPrefix + "control"
 	shimPath    = "/usr/lib/sysmaster/sysmaster-exec"
 )
 
@@ -117,9 +117,12 @@ func run() error {
 	if err != nil {
 		return err
 	}
+	if err := world.Door(controlKey, server.Accepts); err != nil {
+		return err
+	}
 	go func() {
 		if err := server.Serve(listener); !errors.Is(err, control.ErrClosed) {
-			con.fail("control", err)
+			panic(err) // a core that nobody can talk to: the next one may do better
 		}
 	}()
 	return engine.Run(func() bool { return false })

@@ -66,7 +66,7 @@ func testInit(signals *process.Signals) int {
 	cfg := Config{
 		Signals: signals, Subreaper: keeper, Core: role("core"), Console: os.Stdout,
 		APIFS: []apifs.Action{}, Rescue: []Command{{Path: "/nonexistent/rescue"}, role("rescue")},
-		HangIdle: 20 * time.Second, HangBusy: 20 * time.Second, AbortGrace: 300 * time.Millisecond,
+		HangIdle: time.Minute, HangBusy: time.Minute, AbortGrace: 300 * time.Millisecond,
 		Retry: policy.Retry{Deaths: 3, Delay: time.Millisecond, MaxDelay: 5 * time.Millisecond, Rest: 50 * time.Millisecond},
 	}
 	cfg.Shutdown.TermTimeout, cfg.Shutdown.KillTimeout = 500*time.Millisecond, 5*time.Second

@@ -87,7 +87,7 @@ const (
 	KindAdopted Kind = 66 // from init, like the next two
 	KindOutcome Kind = 67
 	KindAbout   Kind = 68
-	KindPulse Kind = 70 // from the core
+	KindPulse   Kind = 70 // from the core
 )
 
 // firstOpen is the first kind that may grow: fields behind those known are skipped.

@@ -106,8 +106,17 @@ func (k *keeper) handle(now time.Time, m fdstore.Message) {
 		}
 		k.spoke(now, next, true)
 	case fdstore.KindPut:
+		if keep.Own(m.Key) {
+			keep.Release(m.FD) // -1 does no harm
+			k.answer(m, unix.EPERM)
+			return
+		}
 		k.answer(m, k.store.Put(m.Key, m.FD))
 	case fdstore.KindDrop:
+		if keep.Own(m.Key) {
+			k.answer(m, unix.EPERM)
+			return
+		}
 		k.answer(m, k.store.Drop(m.Key))
 	case fdstore.KindDropPrefix:
 		k.answer(m, k.store.DropPrefix(m.Key))
@@ -132,6 +141,7 @@ func (k *keeper) spoke(now time.Time, next time.Duration, turned bool) {
 	c.watch.Spoke(now, next, turned, k.exits.Waiting() > 0 || k.signalsWaiting())
 	if turned && !c.turned {
 		c.turned = true
+		c.oomKills, c.oomKnown = k.oomKills()
 		k.tell(event.Event{Kind: event.CoreReady, PID: c.pid, Generation: k.generation})
 	}
 }

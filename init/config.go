@@ -32,11 +32,12 @@ type Config struct {
 	// What it changes in Core, Rescue and the bounds of time counts.
 	Configure func(*Config, bootenv.Cmdline)
 
-	Signals *process.Signals  // from AcceptSignals, called first in main [Run calls it]
-	World   *bootenv.World    // [detected]
-	APIFS   []apifs.Action    // [apifs.Default]; empty, not nil: none
-	Console io.Writer         // messages; must not block [/dev/console on a machine, else stderr]
-	Observe func(event.Event) // told everything, from the loop: must return quickly. May be nil
+	Signals    *process.Signals  // from AcceptSignals, called first in main [Run calls it]
+	World      *bootenv.World    // [detected]
+	APIFS      []apifs.Action    // [apifs.Default]; empty, not nil: none
+	Console    io.Writer         // messages; must not block [/dev/console on a machine, else stderr]
+	CgroupRoot string            // where the unified hierarchy is mounted ["/sys/fs/cgroup"]
+	Observe    func(event.Event) // told everything, from the loop: must return quickly. May be nil
 
 	MaxFDs        int // descriptors kept [4096]
 	MaxExits      int // exits kept until acknowledged [4096]
@@ -49,6 +50,7 @@ type Config struct {
 	AbortGrace   time.Duration // from SIGABRT, for the dump, to SIGKILL [5 s]
 	TakeTimeout  time.Duration // for the core to take a shutdown signal; then init does it [10 s]
 	EndTimeout   time.Duration // for the core to carry it out [30 min, as systemd's reboot.target]
+	CrashReboot  time.Duration // beyond rescue, when nobody has touched the console for this long: reboot [0: never]
 	Retry        policy.Retry
 	Shutdown     shutdown.Config // Scope, Say and WakeFD are set by Run
 }
@@ -71,10 +73,14 @@ func (c Config) withDefaults() Config {
 	orElse(&c.TakeTimeout, 10*time.Second)
 	orElse(&c.EndTimeout, 30*time.Minute)
 	orElse(&c.Retry.Deaths, 5)
+	orElse(&c.Retry.RescueDeaths, 2)
 	orElse(&c.Retry.Window, time.Minute)
 	orElse(&c.Retry.Delay, 20*time.Millisecond)
 	orElse(&c.Retry.MaxDelay, time.Second)
 	orElse(&c.Retry.Rest, 30*time.Second)
+	if c.CgroupRoot == "" {
+		c.CgroupRoot = "/sys/fs/cgroup"
+	}
 	if c.Signals == nil {
 		c.Signals = process.AcceptSignals()
 	}

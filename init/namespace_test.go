@@ -38,12 +38,19 @@ func scenarios() map[string]scenario {
 			c.Rescue = nil
 			c.TakeTimeout = 300 * time.Millisecond
 		}},
-		"norescue":  {config: func(c *Config) { c.Core = Command{Path: "/nonexistent/core"}; c.TakeTimeout = 300 * time.Millisecond }},
-		"crashes":   {core: coreCrashes},
+		"norescue":    {config: func(c *Config) { c.Core = Command{Path: "/nonexistent/core"}; c.TakeTimeout = 300 * time.Millisecond }},
+		"crashes":     {core: coreCrashes},
+		"roles":       {core: coreRoles},
+		"crashreboot": {config: func(c *Config) { c.Rescue, c.CrashReboot = nil, 100*time.Millisecond }, core: func(b *testbed) { b.save(); os.Exit(1) }},
+		"unattended": {config: func(c *Config) {
+			c.Rescue = []Command{{Path: "/bin/sleep", Args: []string{"1000"}}}
+			c.CrashReboot = 200 * time.Millisecond
+		}, core: func(b *testbed) { b.save(); os.Exit(1) }},
 		"bigstore":  {core: coreBigStore},
 		"defaultfs": {config: func(c *Config) { c.APIFS = nil }, core: func(b *testbed) { b.must(b.Alive(1, false)); b.exit(3) }},
 	}
 	maps.Copy(all, hangScenarios())
+	all["lastwords"] = scenario{core: coreLastWords, config: func(c *Config) { c.HangBusy, c.AbortGrace = time.Second, 20*time.Second }}
 	return all
 }
 
@@ -162,6 +169,7 @@ func TestScenarios(t *testing.T) {
 	for name, code := range map[string]int{
 		"killed50": 50, "orphans": 10, "signals": 11, "garbage": 12, "full": 13, "lost": 14,
 		"stubborn": 15, "hang": 16, "register": 18, "crashes": 17, "bigstore": 19, "defaultfs": 3,
+		"roles": 21, "lastwords": 22, "crashreboot": 133, "unattended": 133,
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := boot(t, name, false)
@@ -504,6 +512,28 @@ func coreCrashes(b *testbed) {
 	b.exit(17)
 }
 
+// A core in its normal role dies until its budget is spent; one in the rescue role ends well,
+// which asks for the normal one.
+func coreRoles(b *testbed) {
+	role := os.Getenv(fdstore.EnvRole)
+	switch g := b.welcome.Generation; {
+	case g <= 4 && role == "":
+		b.save()
+		os.Exit(2)
+	case g == 5 && role == fdstore.RoleRescue:
+		b.save()
+		os.Exit(2) // it has a budget of its own
+	case g == 6 && role == fdstore.RoleRescue:
+		b.must(b.Pulse(1, time.Minute))
+		b.put("barrier", b.fds["memory"])
+		b.save()
+		os.Exit(0)
+	case g == 7 && role == "":
+		b.exit(21)
+	}
+	b.fail("role %q", role)
+}
+
 func coreBigStore(b *testbed) {
 	const number = 2000
 	if b.welcome.Generation == 1 {
@@ -543,10 +573,11 @@ func coreBigStore(b *testbed) {
 
 func TestRescueWhenTheCoreOnlyExits(t *testing.T) {
 	m := boot(t, "exits", false)
-	m.until("cannot be kept alive")
+	m.until("cannot be kept alive; all services stay as they are; starting it in the rescue role")
+	m.until("cannot be kept alive; all services stay as they are; not in the rescue role either")
 	m.until("cannot") // the first rescue command does not exist
 	m.until("rescue: here")
-	m.until("core 5 started") // after the shell the core has another chance
+	m.until("core 8 started") // after the shell the core has another chance
 	if err := m.cmd.Process.Signal(syscall.Signal(policy.RTMin + 14)); err != nil {
 		t.Fatal(err)
 	}

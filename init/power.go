@@ -44,7 +44,7 @@ func (k *keeper) signalled(now time.Time, n int) {
 	switch {
 	case !r.Forward && r.Verb != fdstore.VerbNone:
 		k.endWith(fdstore.Shutdown{Verb: r.Verb}, "a signal asks for it")
-	case r.Verb != fdstore.VerbNone && k.rescue.active:
+	case r.Verb != fdstore.VerbNone && k.rescue.alone():
 		k.endWith(fdstore.Shutdown{Verb: r.Verb}, "a signal asks for it, and there is no core")
 	case r.Forward && k.pending[n].id == 0:
 		k.signalID++

@@ -211,7 +211,11 @@ func (k *keeper) timeout(now time.Time) time.Duration {
 	d := time.Hour
 	until := func(t time.Time) { d = min(d, t.Sub(now)) }
 	switch c := &k.core; {
-	case c.pid == 0 && !k.rescue.active:
+	case k.rescue.alone():
+		if at := k.waited(); !at.IsZero() {
+			until(at)
+		}
+	case c.pid == 0:
 		until(k.startAt)
 	case c.pid != 0 && !c.killAt.IsZero():
 		until(c.killAt)

@@ -1,7 +1,6 @@
 package pid1
 
 import (
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -11,12 +10,12 @@ import (
 	"github.com/sysmaster-go/sysmaster/init/event"
 	"github.com/sysmaster-go/sysmaster/init/keep"
 	"github.com/sysmaster-go/sysmaster/init/policy"
-	"github.com/sysmaster-go/sysmaster/init/proc"
 	"github.com/sysmaster-go/sysmaster/state/fdstore"
 )
 
 // coreState is what belongs to one core; a new one begins with a new value. A re-exec of init
-// keeps pid, conn, version, hello, turned, what is unsent, and killAt.
+// keeps pid, conn, version, hello, turned, what is unsent, killAt and words; it may look at
+// oomKills anew.
 type coreState struct {
 	pid     int // 0: none runs
 	conn    *fdstore.Conn
@@ -25,7 +24,11 @@ type coreState struct {
 	turned  bool         // ... and has completed a turn since: only then do we rely on it
 	watch   policy.Watch // of a core taken over in a re-exec: Started now, and Spoke if it turned
 	killAt  time.Time    // SIGABRT was sent; SIGKILL is due then
+	words   int          // what its last words go to; 0: nowhere
 	bad     int
+
+	oomKills uint64 // in its control group, when it had completed its first turn
+	oomKnown bool
 
 	welcomed, storedEnd bool
 	unsent              []string // keys still to send
@@ -35,20 +38,16 @@ type coreState struct {
 	deaf                bool // it closed its end
 }
 
-// rescueState is the console's use while no core can be kept alive.
-type rescueState struct {
-	active  bool
-	pid     int // the command that runs; 0: none
-	next    int // index of the command to try
-	started time.Time
-}
-
 // supervise starts, watches and kills the core, as far as the clock asks for it.
 func (k *keeper) supervise(now time.Time) {
 	c := &k.core
 	switch {
-	case c.pid == 0 && !k.rescue.active && !now.Before(k.startAt):
+	case c.pid == 0 && !k.rescue.alone() && !now.Before(k.startAt):
 		k.startCore(now)
+	case k.rescue.alone():
+		if at := k.waited(); !at.IsZero() && !now.Before(at) {
+			k.happened(now, policy.Waited)
+		}
 	case c.pid != 0 && !c.killAt.IsZero() && !now.Before(c.killAt):
 		k.tell(event.Event{Kind: event.CoreHung, PID: c.pid, Signal: int(unix.SIGKILL)})
 		k.signalCore(unix.SIGKILL)
@@ -93,7 +92,12 @@ func (k *keeper) startCore(now time.Time) {
 	}
 	conn.Discard(k.store.Close)
 	k.generation++
-	k.core = coreState{conn: conn, results: k.core.results[:0]}
+	words, err := keep.NewLastWords()
+	if err != nil { // it starts nevertheless: its last words go to the console
+		k.tell(event.Event{Kind: event.Internal, Text: "cannot make room for last words", Err: err})
+		words = 0
+	}
+	k.core = coreState{conn: conn, words: words, results: k.core.results[:0]}
 	k.core.watch.Started(now)
 	k.exits.Resend()
 	for n := range k.pending {
@@ -101,7 +105,14 @@ func (k *keeper) startCore(now time.Time) {
 	}
 	// No Setsid, no Setpgid: a restarted core must be in the process group that
 	// its autofs mounts know, or it would wait for itself (kernel autofs, oz_pgrp).
-	pid, err := spawn(k.cfg.Core, []string{fdstore.EnvFD + "=3"}, []uintptr{0, 1, 2, uintptr(pair[1])}, nil)
+	env, files := []string{fdstore.EnvFD + "=3"}, []uintptr{0, 1, 2, uintptr(pair[1])}
+	if words > 0 {
+		env, files = append(env, fdstore.EnvCrashFD+"=4"), append(files, uintptr(words))
+	}
+	if k.rescue.stage == policy.Rescue {
+		env = append(env, fdstore.EnvRole+"="+fdstore.RoleRescue)
+	}
+	pid, err := spawn(k.cfg.Core, env, files, nil)
 	if err != nil {
 		k.closeChannel()
 		k.coreRefused(now, err)
@@ -118,7 +129,9 @@ func spawn(c Command, env []string, files []uintptr, attr *syscall.SysProcAttr) 
 		base = syscall.Environ()
 	}
 	for _, v := range base { // of two values most programs see the first
-		if !strings.HasPrefix(v, fdstore.EnvFD+"=") {
+		switch name, _, _ := strings.Cut(v, "="); name {
+		case fdstore.EnvFD, fdstore.EnvCrashFD, fdstore.EnvRole:
+		default:
 			env = append(env, v)
 		}
 	}
@@ -126,6 +139,10 @@ func spawn(c Command, env []string, files []uintptr, attr *syscall.SysProcAttr) 
 }
 
 func (k *keeper) coreRefused(now time.Time, err error) {
+	if k.core.words > 0 {
+		keep.Release(k.core.words)
+		k.core.words = 0
+	}
 	k.tell(event.Event{Kind: event.CoreRefused, Err: err})
 	k.lastCause, k.lastExit = fdstore.CauseExit, fdstore.Exit{}
 	k.retry(now, fdstore.CauseExit, false)
@@ -133,23 +150,25 @@ func (k *keeper) coreRefused(now time.Time, err error) {
 
 // coreDied takes what the core still sent, then plans the next one.
 func (k *keeper) coreDied(now time.Time, e fdstore.Exit) {
-	cause := policy.CauseOf(e.Code, e.Status)
-	if !k.core.killAt.IsZero() {
-		cause = fdstore.CauseHang
-	}
+	cause := k.causeOf(e)
 	k.drain(now)
 	k.closeChannel()
 	k.behind = true
 	k.exits.WantAll()
 	turned := k.core.turned
-	k.core = coreState{results: k.core.results[:0]}
 	k.lastCause, k.lastExit = cause, e
 	k.tell(event.Event{Kind: event.CoreDied, PID: e.PID, Cause: cause, Exit: e})
+	k.lastWords(now, e, cause)
+	k.core = coreState{results: k.core.results[:0]}
+	if cause == fdstore.CauseExit && e.Status == 0 && turned {
+		k.happened(now, policy.Replaced)
+		return
+	}
 	k.retry(now, cause, turned)
 }
 
 func (k *keeper) retry(now time.Time, cause fdstore.Cause, turned bool) {
-	delay, giveUp := k.history.Died(k.cfg.Retry, now, cause, turned)
+	delay, giveUp := k.history.Died(k.cfg.Retry.Of(k.rescue.stage), now, cause, turned)
 	k.startAt = now.Add(delay)
 	if !giveUp {
 		return
@@ -158,43 +177,5 @@ func (k *keeper) retry(now time.Time, cause fdstore.Cause, turned bool) {
 		k.endWith(k.intent, "the core took the request and cannot be kept alive")
 		return
 	}
-	k.tell(event.Event{Kind: event.GivenUp})
-	k.rescue = rescueState{active: true}
-	k.startRescue(now)
-}
-
-// startRescue runs the next rescue command on the console. When none works the
-// core has another try: doing nothing is no way out.
-func (k *keeper) startRescue(now time.Time) {
-	for k.rescue.next < len(k.cfg.Rescue) {
-		c := k.cfg.Rescue[k.rescue.next]
-		k.rescue.next++
-		// A session of its own, and the console as its terminal if there is one.
-		pid, err := spawn(c, nil, []uintptr{0, 1, 2}, &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0})
-		if err != nil {
-			pid, err = spawn(c, nil, []uintptr{0, 1, 2}, &syscall.SysProcAttr{Setsid: true})
-		}
-		k.tell(event.Event{Kind: event.Rescue, PID: pid, Text: "rescue command " + c.Path, Err: err})
-		if err == nil {
-			k.rescue.pid, k.rescue.started = pid, now
-			return
-		}
-	}
-	k.rescue = rescueState{}
-	k.startAt = now.Add(k.cfg.Retry.Rest)
-	k.tell(event.Event{Kind: event.Rescue, Text: "no rescue command works; starting the core again in " +
-		strconv.Itoa(int(k.cfg.Retry.Rest/time.Second)) + " s"})
-}
-
-// rescueEnded starts the core again if somebody used the shell, and tries the
-// next command if this one only failed.
-func (k *keeper) rescueEnded(now time.Time, e fdstore.Exit) {
-	k.rescue.pid = 0
-	k.tell(event.Event{Kind: event.Rescue, PID: e.PID, Text: "rescue command ended, " + event.Describe(e.Code, e.Status)})
-	if (e.Code != proc.CLDExited || e.Status != 0) && now.Sub(k.rescue.started) < time.Second {
-		k.startRescue(now)
-		return
-	}
-	k.rescue = rescueState{}
-	k.startAt = now
+	k.happened(now, policy.Spent)
 }

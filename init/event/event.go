@@ -19,7 +19,7 @@ const (
 	CoreDied     Kind = 4  // PID, Cause, Exit
 	CoreHung     Kind = 5  // PID; SIGABRT or SIGKILL (Signal) is sent
 	CoreRefused  Kind = 6  // Err: it could not be executed
-	GivenUp      Kind = 7  // retry budget exhausted; rescue begins
+	GivenUp      Kind = 7  // retry budget exhausted; Text: what comes next
 	Rescue       Kind = 8  // a rescue command started or ended: PID, Text, Err
 	Exit         Kind = 9  // a process was reaped: Exit
 	Full         Kind = 10 // exits are left to the kernel until the core acknowledges
@@ -30,6 +30,7 @@ const (
 	Shutdown     Kind = 15 // the end begins: Text
 	Internal     Kind = 16 // a bug of init: Text; it goes on
 	Registration Kind = 17 // Register refused: PID, Err
+	LastWords    Kind = 20 // a line of what the dead core wrote, made safe to print: PID, Text
 )
 
 // Event is something that init did or saw. Fields that do not belong to the
@@ -72,7 +73,7 @@ func (e Event) String() string {
 	case CoreRefused:
 		text = "cannot start the core"
 	case GivenUp:
-		text = "the core cannot be kept alive; all services stay as they are; starting rescue"
+		text = "the core cannot be kept alive; all services stay as they are; " + e.Text
 	case Exit:
 		text = "reaped process " + pid + ": " + Describe(e.Exit.Code, e.Exit.Status)
 	case Full:
@@ -83,6 +84,8 @@ func (e Event) String() string {
 		text = "cannot understand the core"
 	case Signal:
 		text = "received signal " + strconv.Itoa(e.Signal)
+	case LastWords:
+		text = "core " + pid + " said: " + text
 	case Registration:
 		text = "cannot register process " + pid
 	}

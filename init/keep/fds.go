@@ -70,11 +70,11 @@ func (s *FDs) Drop(key string) syscall.Errno {
 	return 0
 }
 
-// DropPrefix drops all keys that begin so; ENOENT if none does.
+// DropPrefix drops all keys that begin so, but not init's own; ENOENT if none does.
 func (s *FDs) DropPrefix(prefix string) syscall.Errno {
 	result := unix.ENOENT
 	for key := range s.fds {
-		if strings.HasPrefix(key, prefix) {
+		if strings.HasPrefix(key, prefix) && !Own(key) {
 			result = s.Drop(key)
 		}
 	}

@@ -11,30 +11,43 @@ import (
 )
 
 // Retry is how often a core is started again. A core that dies by itself
-// (exit, crash, hang) more than Deaths times within Window is given up, and the
-// rescue commands have their turn. One that others kill is not: it only waits
-// longer each time, until it completes a turn.
+// (exit, crash, hang, out of memory) more than Deaths times within Window, or in a row
+// without a completed turn however long each takes, is given up, and the next Stage has its
+// turn. The core gives an event up at its third death of it: Deaths must be more. One that
+// others kill is not given up: it only waits longer each time, until it completes a turn.
 type Retry struct {
-	Deaths   int           // [5]
+	Deaths       int // [5]
+	RescueDeaths int // the same for the rescue role [2]
+
 	Window   time.Duration // [1 min]
 	Delay    time.Duration // before the second start in a row; doubles [20 ms]
 	MaxDelay time.Duration // [1 s]
 	Rest     time.Duration // before a new attempt when no rescue command works [30 s]
 }
 
+// Of is the Retry of a stage.
+func (r Retry) Of(s Stage) Retry {
+	if s == Rescue {
+		r.Deaths = r.RescueDeaths
+	}
+	return r
+}
+
 // History is the deaths so far.
 type History struct {
 	own   []time.Time // self-inflicted, within the window
-	fails int         // deaths in a row without a completed turn
+	dead  int         // self-inflicted, in a row without a completed turn
+	fails int         // deaths of any kind in a row without one
 }
 
 // Died records a death and gives the delay before the next start, or gives up.
 func (h *History) Died(r Retry, now time.Time, cause fdstore.Cause, turned bool) (delay time.Duration, giveUp bool) {
 	if turned {
-		h.fails = 0
+		h.fails, h.dead = 0, 0
 	}
 	h.fails++
-	if cause != fdstore.CauseKill {
+	if cause == fdstore.CauseExit || cause.SelfInflicted() {
+		h.dead++
 		kept := h.own[:0]
 		for _, t := range h.own {
 			if now.Sub(t) < r.Window {
@@ -42,7 +55,7 @@ func (h *History) Died(r Retry, now time.Time, cause fdstore.Cause, turned bool)
 			}
 		}
 		h.own = append(kept, now)
-		if len(h.own) > r.Deaths {
+		if len(h.own) > r.Deaths || h.dead > r.Deaths {
 			*h = History{}
 			return 0, true
 		}

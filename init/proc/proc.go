@@ -93,6 +93,18 @@ func ParseCgroup(b []byte) []byte {
 	return bytes.TrimSuffix(unified, []byte(" (deleted)"))
 }
 
+// ParseOOMKills finds the count in the contents of memory.events.local: "oom_kill 3"
+// (Documentation/admin-guide/cgroup-v2.rst).
+func ParseOOMKills(b []byte) (uint64, bool) {
+	for line := range bytes.Lines(b) {
+		if text, ok := bytes.CutPrefix(line, []byte("oom_kill ")); ok {
+			n, err := strconv.ParseUint(string(bytes.TrimSpace(text)), 10, 64)
+			return n, err == nil
+		}
+	}
+	return 0, false
+}
+
 // Path gives "/proc/PID/name".
 func Path(pid int, name string) string { return "/proc/" + strconv.Itoa(pid) + "/" + name }
 

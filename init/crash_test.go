@@ -1,0 +1,97 @@
+package pid1
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sysmaster-go/sysmaster/init/keep"
+	"github.com/sysmaster-go/sysmaster/init/process"
+	"github.com/sysmaster-go/sysmaster/state/fdstore"
+)
+
+// crashes lists the last words that init gave back, by generation.
+func (b *testbed) crashes() map[uint64][]byte {
+	found := map[uint64][]byte{}
+	for key, fd := range b.fds {
+		c, ok := fdstore.ParseCrash(key)
+		if !ok {
+			continue
+		}
+		words := make([]byte, fdstore.CrashSize+1)
+		n, err := unix.Pread(fd, words, 0)
+		b.must(err)
+		if n != fdstore.CrashSize {
+			b.fail("%s has %d bytes", key, n)
+		}
+		if c.Cause == fdstore.CauseHang && c.Generation != 2 || c.PID < 1 || c.Time < 1e9 {
+			b.fail("%s: wrong", key)
+		}
+		found[c.Generation] = fdstore.LastWords(words[:n])
+	}
+	return found
+}
+
+// Cores that die in their own ways and leave their last words: a panic, a hang with ten thousand
+// goroutines, hostile bytes, nothing.
+func coreLastWords(b *testbed) {
+	console, err := process.CrashOutput(os.Getenv(fdstore.EnvCrashFD))
+	b.must(err)
+	fmt.Fprintln(console, "on the console")
+	b.must(b.Pulse(1, 0))
+	seen := b.crashes()
+	g := b.welcome.Generation
+	switch {
+	case g > 1 && len(seen) != min(int(g)-1, keep.MaxCrashes):
+		b.fail("%d last words", len(seen))
+	case g == 2 && !strings.HasPrefix(string(seen[1]), "panic: the first one\n"):
+		b.fail("of the panic: %.100q", seen[1])
+	case g == 3 && (!strings.HasPrefix(string(seen[2]), "SIGABRT: abort\n") || !bytes.Contains(seen[2], []byte("\ngoroutine 1 "))):
+		b.fail("of the hang: %.1000q", seen[2])
+	case g == 3 && len(seen[2]) != fdstore.CrashSize:
+		b.fail("of 10,000 goroutines there are only %d bytes", len(seen[2]))
+	case g == 4 && string(seen[3]) != "?[2J?crash?":
+		b.fail("of the hostile one: %.100q", seen[3])
+	case g == 5 && seen[1] != nil:
+		b.fail("more than three last words")
+	}
+	for key := range b.fds {
+		if _, ok := fdstore.ParseCrash(key); ok && g == 2 {
+			if err := unix.Ftruncate(b.fds[key], 1<<30); err != unix.EPERM {
+				b.fail("growing it: %v; want EPERM", err)
+			}
+			for _, change := range []func(string) (uint32, error){b.Drop, func(s string) (uint32, error) { return b.Put(s, b.fds["memory"]) }} {
+				_, err := change(key)
+				b.must(err)
+				if m := b.await(fdstore.KindPutResult); m.Errno != unix.EPERM {
+					b.fail("changing it: %v; want EPERM", m.Errno)
+				}
+			}
+			_, err := b.DropPrefix("c")
+			b.must(err)
+			if m := b.await(fdstore.KindPutResult); m.Errno != unix.ENOENT {
+				b.fail("dropping all: %v; want ENOENT", m.Errno)
+			}
+		}
+	}
+	b.save()
+	switch g {
+	case 1:
+		panic("the first one")
+	case 2:
+		for range 10000 {
+			go func() { select {} }()
+		}
+		forever()
+	case 3:
+		_, err := os.Stderr.WriteString("\x1b[2J\xffcrash\x9b")
+		b.must(err)
+		os.Exit(2)
+	case 4:
+		b.die(unix.SIGSEGV)
+	}
+	b.exit(22)
+}

@@ -1,0 +1,106 @@
+package pid1
+
+import (
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sysmaster-go/sysmaster/init/event"
+	"github.com/sysmaster-go/sysmaster/init/policy"
+	"github.com/sysmaster-go/sysmaster/init/proc"
+	"github.com/sysmaster-go/sysmaster/state/fdstore"
+	"syscall"
+)
+
+// rescueState is the way down while no core can be kept alive. A re-exec of init keeps stage
+// and pid; next begins anew.
+type rescueState struct {
+	stage   policy.Stage
+	pid     int // the command that has the console; 0: none
+	next    int // index of the command to try
+	started time.Time
+}
+
+// alone reports that there is no core, and none is about to start.
+func (r *rescueState) alone() bool { return r.stage >= policy.Shell }
+
+// happened moves on in the table of the escalation.
+func (k *keeper) happened(now time.Time, h policy.Happening) {
+	stage, deed := k.rescue.stage.Next(h, k.cfg.CrashReboot > 0)
+	if deed == policy.Nothing {
+		return
+	}
+	k.rescue = rescueState{stage: stage, pid: k.rescue.pid}
+	k.history = policy.History{}
+	switch deed {
+	case policy.StartNormal:
+		k.startAt = now
+	case policy.StartRescue:
+		k.startAt = now
+		k.tell(event.Event{Kind: event.GivenUp, Text: "starting it in the rescue role"})
+	case policy.OfferShell:
+		k.tell(event.Event{Kind: event.GivenUp, Text: "not in the rescue role either; starting a shell"})
+		k.startRescue(now)
+	case policy.Wait:
+		k.startAt = now.Add(k.cfg.Retry.Rest)
+		text := "no rescue command works; starting the core again in "
+		if k.cfg.CrashReboot > 0 {
+			k.startAt = now.Add(k.cfg.CrashReboot)
+			text = "no rescue command works; rebooting in "
+		}
+		k.tell(event.Event{Kind: event.Rescue, Text: text + strconv.Itoa(int(k.startAt.Sub(now)/time.Second)) + " s"})
+	case policy.Reboot:
+		k.endWith(fdstore.Shutdown{Verb: fdstore.VerbReboot}, "the core cannot be kept alive, and nobody is at the console")
+	}
+}
+
+// waited is when the stage's time is over; the zero time: never. A shell that somebody uses has
+// as much again after each input: reading updates a terminal's access time (every 8 s at most).
+func (k *keeper) waited() time.Time {
+	switch {
+	case k.rescue.stage == policy.Rest:
+		return k.startAt
+	case k.rescue.stage == policy.Shell && k.cfg.CrashReboot > 0:
+		since := k.rescue.started
+		var st unix.Stat_t
+		if unix.Fstat(0, &st) == nil {
+			if used := time.Unix(st.Atim.Unix()); used.After(since) && used.Before(since.Add(365*24*time.Hour)) {
+				since = used
+			}
+		}
+		return since.Add(k.cfg.CrashReboot)
+	}
+	return time.Time{}
+}
+
+// startRescue runs the next rescue command on the console.
+func (k *keeper) startRescue(now time.Time) {
+	for k.rescue.next < len(k.cfg.Rescue) {
+		c := k.cfg.Rescue[k.rescue.next]
+		k.rescue.next++
+		// A session of its own, and the console as its terminal if there is one.
+		pid, err := spawn(c, nil, []uintptr{0, 1, 2}, &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0})
+		if err != nil {
+			pid, err = spawn(c, nil, []uintptr{0, 1, 2}, &syscall.SysProcAttr{Setsid: true})
+		}
+		k.tell(event.Event{Kind: event.Rescue, PID: pid, Text: "rescue command " + c.Path, Err: err})
+		if err == nil {
+			k.rescue.pid, k.rescue.started = pid, now
+			return
+		}
+	}
+	k.happened(now, policy.NoShell)
+}
+
+// rescueEnded starts the core again if somebody used the shell, and tries the
+// next command if this one only failed.
+func (k *keeper) rescueEnded(now time.Time, e fdstore.Exit) {
+	k.rescue.pid = 0
+	k.tell(event.Event{Kind: event.Rescue, PID: e.PID, Text: "rescue command ended, " + event.Describe(e.Code, e.Status)})
+	if (e.Code != proc.CLDExited || e.Status != 0) && now.Sub(k.rescue.started) < time.Second {
+		k.startRescue(now)
+		return
+	}
+	k.happened(now, policy.Used)
+}

@@ -60,14 +60,15 @@ func (c *Closer) work() {
 	}
 }
 
-// closesAtOnce looks at the kind of file, without asking a server about it.
-func closesAtOnce(fd int) bool {
+// kindOf gives the kind of file (inode(7)), without asking a server about it.
+func kindOf(fd int) (uint16, bool) {
 	var st unix.Statx_t
 	err := unix.Statx(fd, "", unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC, unix.STATX_TYPE, &st)
-	if err != nil {
-		return false
-	}
-	switch st.Mode & unix.S_IFMT {
+	return st.Mode & unix.S_IFMT, err == nil
+}
+
+func closesAtOnce(fd int) bool {
+	switch kind, _ := kindOf(fd); kind {
 	case unix.S_IFIFO:
 		return true
 	case unix.S_IFSOCK:

@@ -42,15 +42,21 @@ func (s *FDs) Put(key string, fd int) syscall.Errno {
 		s.release(key, old)
 	}
 	s.fds[key] = fd
-	if strings.HasPrefix(key, fdstore.DoorPrefix) && len(s.doors) < MaxDoors {
+	if strings.HasPrefix(key, fdstore.DoorPrefix) && len(s.doors) < MaxDoors && isSocket(fd) {
 		s.doors = append(s.doors, fd)
 	}
 	return 0
 }
 
-// Doors lists the first MaxDoors descriptors that were put under fdstore.DoorPrefix. The list is
+// Doors lists the first MaxDoors sockets that were put under fdstore.DoorPrefix. The list is
 // the store's.
 func (s *FDs) Doors() []int { return s.doors }
+
+// isSocket: poll(2) of a file on a dead FUSE would never come back.
+func isSocket(fd int) bool {
+	kind, ok := kindOf(fd)
+	return ok && kind == unix.S_IFSOCK
+}
 
 func (s *FDs) release(key string, fd int) {
 	if strings.HasPrefix(key, fdstore.DoorPrefix) {

@@ -3,6 +3,8 @@ package keep
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -221,5 +223,51 @@ func TestCloserEmptiesItsQueue(t *testing.T) {
 			t.Fatalf("%d descriptors still wait", c.Backlog())
 		}
 		_, _ = unix.Poll(nil, 1)
+	}
+}
+
+func TestDoorsAndCrashes(t *testing.T) {
+	s := NewFDs(20)
+	socket := func() int {
+		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fd
+	}
+	null, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Put("door/file", null)
+	s.Put("other", socket())
+	for i := range MaxDoors + 2 {
+		s.Put(fmt.Sprint("door/", i), socket())
+	}
+	if got := len(s.Doors()); got != MaxDoors {
+		t.Errorf("%d doors; want %d", got, MaxDoors)
+	}
+	first, _ := s.Get("door/0")
+	if s.Drop("door/0"); len(s.Doors()) != MaxDoors-1 || slices.Contains(s.Doors(), first) {
+		t.Errorf("doors after the first one is dropped: %v", s.Doors())
+	}
+	s.DropPrefix("door/")
+	if len(s.Doors()) != 0 {
+		t.Errorf("doors after all are dropped: %v", s.Doors())
+	}
+	for g := uint64(8); g < 13; g++ {
+		fd, err := NewLastWords()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if errno := s.KeepCrash(fdstore.Crash{Generation: g}, fd); errno != 0 {
+			t.Fatal(errno)
+		}
+	}
+	if errno := s.DropPrefix("cr"); errno != unix.ENOENT {
+		t.Errorf("DropPrefix of init's own = %v; want ENOENT", errno)
+	}
+	if got := fmt.Sprint(s.Keys()); got != "[crash/10/0/0/0/0/0 crash/11/0/0/0/0/0 crash/12/0/0/0/0/0 other]" {
+		t.Errorf("kept: %s", got)
 	}
 }

@@ -87,3 +87,15 @@ func TestDescendantsFindsGrandchild(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestParseOOMKills(t *testing.T) {
+	for in, want := range map[string]int{
+		"low 0\nhigh 0\nmax 4\noom 2\noom_kill 3\noom_group_kill 0\n": 3,
+		"oom_kill 7": 7, "": -1, "oom_kill x\n": -1, "oom_kills 3\n": -1,
+	} {
+		got, ok := ParseOOMKills([]byte(in))
+		if ok != (want >= 0) || ok && got != uint64(want) {
+			t.Errorf("ParseOOMKills(%q) = %d, %v; want %d", in, got, ok, want)
+		}
+	}
+}

@@ -74,7 +74,7 @@ func (o *options) set(key, value string, has bool, full string) {
 		o.stateSize = value
 	case key == "show-status":
 		o.showStatus = !has || truth(value, true)
-	case key != "core": // which is init's
+	case key != "core" && key != "crash-reboot": // which are init's
 		o.problems = append(o.problems, full+": no such option; there are unit, unit-path, allow-degraded, shim, state-size and show-status")
 	}
 }

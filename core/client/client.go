@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/godbus/dbus/v5"
@@ -98,9 +100,21 @@ func (c *Client) session(ctx context.Context) (*session, error) {
 // retryEvery is the pause between attempts to connect again.
 const retryEvery = 50 * time.Millisecond
 
+// greetings is how often the first connection is made, if it ends during the greeting: so do
+// the one that a manager accepts and then dies, and those of whom it turns away.
+const greetings = 3
+
 func (c *Client) connect(ctx context.Context) (*session, error) {
-	if !c.ever || c.cfg.Resume < 0 {
+	if c.cfg.Resume < 0 {
 		return c.dial(ctx)
+	}
+	if !c.ever {
+		for n := 1; ; n++ {
+			s, err := c.dial(ctx)
+			if err == nil || n == greetings || !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+				return s, err
+			}
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Resume)
 	defer cancel()

@@ -68,6 +68,8 @@ type Config struct {
 	FileState func(u *core.UnitView) (state, preset string)
 	// Stale reports whether a unit's files have changed since they were read.
 	Stale func(u *core.UnitView) bool
+	// Crashes are what the cores before this one left, the newest first.
+	Crashes []Crash
 	// Allow decides who may connect, by the user id the kernel reports; nil: root only.
 	Allow func(uid int) bool
 	// Observe gets a Record of what went wrong; nil: nobody is told. It must not block.

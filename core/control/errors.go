@@ -24,6 +24,7 @@ const (
 	errNoSuchJob     = wire.Service + ".NoSuchJob"
 	errReused        = wire.OwnService + ".RequestReused"
 	errNoRequest     = wire.OwnService + ".NoSuchRequest"
+	errNoSuchCrash   = wire.OwnService + ".NoSuchCrash"
 )
 
 // busError is an answer that this package decided on.

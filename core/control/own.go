@@ -21,6 +21,8 @@ func ownMethods() []method {
 	return []method{
 		{onManager, m, "Enqueue", "aysss", endedSig, numbered((*call).enqueueOwn)},
 		{onManager, m, "Recall", "ay", endedSig, (*call).recall},
+		{onManager, m, "ListCrashes", "", crashesSig, (*call).listCrashes},
+		{onManager, m, "GetCrash", "t", "s", (*call).getCrash},
 		{onManager, m, "KillUnit", "ayssi", "", numbered(func(c *call) { c.kill(c.str(0), c.str(1), c.args[2].(int32)) })},
 		{onManager, m, "ResetFailed", "ays", "", numbered(func(c *call) {
 			if c.str(0) == "" {

@@ -117,6 +117,7 @@ func commands() []command {
 		{"kill", units, "send a signal to the processes of units", 1, -1, (*app).kill},
 		{"reset-failed", "[UNIT...]", "forget that units failed", 0, -1, (*app).resetFailed},
 		{"cancel", "[JOB...]", "cancel jobs, or all", 0, -1, (*app).cancel},
+		{"crashes", "[NUMBER]", "list what crashed service managers left, or print it", 0, 1, (*app).crashes},
 		{"daemon-reload", "", "read all unit files again", 0, 0, (*app).daemonReload},
 		{"daemon-reexec", "", "replace the service manager by a fresh one", 0, 0, (*app).daemonReexec},
 		{"poweroff", "", "shut down and power off", 0, 0, power("poweroff")},

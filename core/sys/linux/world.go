@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -152,6 +154,18 @@ func (w *World) Close() error {
 
 // Held reports whether a descriptor is held under key.
 func (w *World) Held(key string) bool { return w.fds[key] != nil }
+
+// Keys lists the keys of held descriptors that begin with prefix, sorted.
+func (w *World) Keys(prefix string) []string {
+	var keys []string
+	for key := range w.fds {
+		if strings.HasPrefix(key, prefix) {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
 
 // File duplicates a held descriptor, close-on-exec, for the assembly's own use (its
 // control socket). It is the caller's.

@@ -26,7 +26,7 @@ type console struct {
 	lines  chan string
 }
 
-func newConsole(status bool) *console {
+func newConsole(status bool, screen *os.File) *console {
 	c := &console{status: status, lines: make(chan string, 256)}
 	if isMachine() { // else the kernel drops all but ten lines in five seconds
 		_ = os.WriteFile("/proc/sys/kernel/printk_devkmsg", []byte("on"), 0)
@@ -36,7 +36,7 @@ func newConsole(status bool) *console {
 	}
 	go func() {
 		for l := range c.lines {
-			_, _ = os.Stderr.WriteString(l) // a console that cannot be written to has no other place to say so
+			_, _ = screen.WriteString(l) // a console that cannot be written to has no other place to say so
 		}
 	}()
 	return c

@@ -41,16 +41,21 @@ const (
 )
 
 func main() {
-	if err := spawn.Settle(nil); err != nil {
-		fmt.Fprintln(os.Stderr, "sysmaster-core:", err, "- every service starts through the shim")
+	settled := spawn.Settle(nil)
+	screen := takeCrashOutput()
+	if settled != nil {
+		fmt.Fprintln(screen, "sysmaster-core:", settled, "- every service starts through the shim")
 	}
 	process.SmallPages()
 	// Signals for PID 1 come through init; a signal for the core itself is a mistake, except
 	// SIGTERM and those that ask for a dump.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2)
 	debug.SetGCPercent(gcPercent)
-	if err := run(); err != nil {
-		fmt.Fprintln(os.Stderr, "sysmaster-core:", err)
+	if err := run(screen); err != nil {
+		fmt.Fprintln(screen, "sysmaster-core:", err)
+		if screen != os.Stderr { // for who looks later
+			fmt.Fprintln(os.Stderr, err)
+		}
 		os.Exit(1)
 	}
 }
@@ -59,9 +64,9 @@ func main() {
 // and keeps what is resident small.
 const gcPercent = 50
 
-func run() error {
+func run(screen *os.File) error {
 	opt := readOptions()
-	con := newConsole(opt.showStatus)
+	con := newConsole(opt.showStatus, screen)
 	for _, p := range opt.problems {
 		con.say(unit.LevelWarning, p, true)
 	}
@@ -90,10 +95,14 @@ func run() error {
 	if err != nil {
 		return err
 	}
+	dead, err := crashes(world)
+	if err != nil {
+		return err
+	}
 	m := &manager{post: world.Post}
 	server, err := control.New(control.Config{
 		Manager: m, CGroups: newGroupReader(groups, groupPath), Command: commandLine, Info: files.info(groupPath),
-		FileState: files.state, Observe: con.control,
+		FileState: files.state, Observe: con.control, Crashes: dead,
 	})
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package core
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"time"
 
@@ -91,7 +92,7 @@ func (e *Engine) encodeMeta(enc *record.Encoder) {
 			})
 		}
 	}
-	enc.OptString(8, e.cfg.BootID)
+	enc.OptString(8, cmp.Or(e.cfg.BootID, e.bootID))
 	enc.Raw(e.unknown)
 }
 

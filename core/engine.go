@@ -65,6 +65,9 @@ type Config struct {
 	// Recorder is where the engine notes what it is about to do, so that the next one knows what
 	// this one died of. Zero: nothing is noted, and nothing quarantined.
 	Recorder Recorder
+	// Found are control groups with processes that may belong to no unit of the store: of a core
+	// whose state was set aside.
+	Found []Found
 	// BootID tells one boot of the machine from another (/proc/sys/kernel/random/boot_id). If the stored
 	// state is of another boot, New gives ErrOtherBoot. Empty: not known, and nothing is compared.
 	BootID string

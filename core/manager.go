@@ -165,6 +165,7 @@ func (e *Engine) revive(x *entry) {
 	if x.spec != nil {
 		e.setSpec(x, x.spec)
 	}
+	e.reread(x)
 	e.touch(x)
 	e.publish(UnitChanged{x.name, old, x.state})
 }

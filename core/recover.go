@@ -126,6 +126,7 @@ func (e *Engine) loadStore(r *Recovery) error {
 	}
 	e.rebuild(specs, units, report.Whole())
 	e.repeats.recovered(e.jobs)
+	e.adoptFound()
 	r.Units, r.Problems = len(specs), len(report.Problems)
 	for _, x := range e.list {
 		r.Effects += len(x.pending)

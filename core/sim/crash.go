@@ -72,7 +72,7 @@ func (m *Machine) crash(cause string, down time.Duration) error {
 	if cause == causeHang {
 		m.stats.Hangs++
 	}
-	m.crashAfter, m.cause = -1, causeCrash
+	m.crashAfter, m.cause = -1, cause
 	m.again()
 	clear(m.watched)
 	clear(m.paths)
@@ -92,7 +92,7 @@ func (m *Machine) crash(cause string, down time.Duration) error {
 	if err := m.store.crash(m); err != nil {
 		return err
 	}
-	if err := m.start(); err != nil {
+	if err := m.renew(); err != nil {
 		return err
 	}
 	m.disconnected()
@@ -143,6 +143,7 @@ func (m *Machine) clone() *Machine {
 	}
 	n.check = m.check.clone()
 	n.store = m.store.clone()
+	n.flight = m.flight.clone()
 	n.onPoint, n.pointErr = nil, nil
 	return &n
 }

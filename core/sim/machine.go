@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"runtime/debug"
 	"sort"
 	"time"
 
@@ -50,6 +49,7 @@ type Machine struct {
 	engine *core.Engine
 	store  *store
 	check  *checker
+	flight flight
 	stats  *Stats // shared with forks
 
 	now        time.Duration
@@ -153,6 +153,7 @@ func New(cfg Config) (*Machine, error) {
 	}
 	m.rng = rand.New(m.pcg)
 	m.store = newStore(m)
+	m.flight = newFlight()
 	if err := m.store.open(); err != nil {
 		return nil, err
 	}
@@ -174,7 +175,7 @@ func (m *Machine) start() (err error) {
 	m.coreGen++
 	defer func() {
 		if p := recover(); p != nil {
-			err = m.violated(RulePanic, "", fmt.Sprintf("recovery panics: %v\n%s", p, debug.Stack()))
+			err = m.caught(p, "recovery panics: ")
 		}
 	}()
 	e, err := core.New(core.Config{
@@ -182,8 +183,11 @@ func (m *Machine) start() (err error) {
 		Boot:       core.Boot{Unit: m.cfg.Boot, Mode: m.cfg.Mode},
 		Observe:    m.observe,
 		Checkpoint: m.checkpoint,
+		Recorder:   m.flight.recorder(m.coreGen),
 	})
-	m.engine = e
+	if err == nil {
+		m.engine = e
+	}
 	return err
 }
 
@@ -254,7 +258,7 @@ func (m *Machine) Step() (bool, error) {
 func (m *Machine) turn() (more bool, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = m.violated(RulePanic, "", fmt.Sprintf("%v\n%s", p, debug.Stack()))
+			err = m.caught(p, "")
 		}
 	}()
 	return m.engine.Step()

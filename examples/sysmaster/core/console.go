@@ -76,6 +76,14 @@ func (c *console) event(ev core.Event) {
 		if ev.New.Active == unit.Failed {
 			c.say(unit.LevelErr, "[FAILED] "+string(ev.Unit)+" ("+ev.New.Result+")", true)
 		}
+	case core.Quarantined:
+		what := string(ev.Unit)
+		if what == "" {
+			what = "manager"
+		}
+		c.say(unit.LevelErr, "[QUARANTINE] "+what+" is "+ev.Quarantine.String(), true)
+	case core.Recovery:
+		c.say(unit.LevelDebug, fmt.Sprintf("recovery, %s: %d units, %d effects, %d problems", ev.Step, ev.Units, ev.Effects, ev.Problems), false)
 	case core.StartupFinished:
 		c.say(unit.LevelInfo, "Startup finished.", true)
 	}

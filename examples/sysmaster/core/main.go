@@ -87,10 +87,13 @@ func run(screen *os.File) error {
 	if err != nil {
 		return err
 	}
+<<<<<<< HEAD
 	store, _, err := openStore(world, opt.stateSize, con)
 	if err != nil {
 		return err
 	}
+=======
+>>>>>>> 6b81195 (Give the core a flight recorder that init keeps, and a rescue that begins without the log)
 	seed, err := randomSeed()
 	if err != nil {
 		return err
@@ -107,9 +110,10 @@ func run(screen *os.File) error {
 	if err != nil {
 		return err
 	}
-	engine, err := core.New(core.Config{
-		World: world.Sys(), Store: store, Types: types, Seed: seed,
-		Boot: core.Boot{Unit: opt.unit, Fallbacks: []unit.Name{"rescue.target", "emergency.target"}},
+	engine, err := newEngine(con, core.Config{
+		World: world.Sys(), Types: types, Seed: seed, BootID: files.facts.BootID, Recorder: recorder(world, con),
+		Boot:  core.Boot{Unit: opt.unit, Fallbacks: []unit.Name{"rescue.target", "emergency.target"}},
+		Found: found(groups),
 		Observe: func(ev core.Event) {
 			con.event(ev)
 			server.Publish(ev)

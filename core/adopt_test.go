@@ -1,0 +1,77 @@
+package core
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sysmaster-go/sysmaster/core/sys"
+	"github.com/sysmaster-go/sysmaster/state/statetest"
+	"github.com/sysmaster-go/sysmaster/unit"
+)
+
+// TestFoundGroups: what a core whose state was set aside had started can be seen, killed and stopped, and is an
+// ordinary unit afterwards.
+func TestFoundGroups(t *testing.T) {
+	b := &bench{load: loader(parse(t, "rescue.target:\nold.service:\nkilled.service:")), now: 1e9}
+	store := new(statetest.Mem)
+	open := func(found ...Found) *Engine {
+		e, err := New(Config{World: sys.World{Clock: b, Source: b, Actor: b, Prober: b, Pulse: b}, Store: store, Types: toyTypes(),
+			Boot: Boot{Unit: "rescue.target"}, Observe: b.observe, Found: found})
+		require.NoError(t, err)
+		settleToy(t, e, b)
+		return e
+	}
+	found := []Found{{"old.service", "system.slice/old.service"}, {"killed.service", "killed.service"}}
+	e := open(found...)
+	require.Equal(t, unit.Active, e.View().Unit("rescue.target").State.Active, "isolating it stops nothing that is only found")
+	for range 2 { // also after a crash of this core
+		v := e.View().Unit("old.service")
+		require.Equal(t, unit.Failed, v.State.Active)
+		require.Equal(t, "system.slice/old.service", v.CGroup)
+		require.Contains(t, v.LoadError, "set aside")
+		require.Equal(t, "degraded", e.View().SystemState())
+		for _, in := range b.acts {
+			require.NotContains(t, []unit.Name{"old.service", "killed.service"}, in.Unit, "%T", in.Effect)
+		}
+		store = store.Reopen()
+		e = open(found...)
+	}
+	r := ask(e, b, OpKill{Unit: "killed.service", Signal: 15})
+	settleToy(t, e, b)
+	require.NoError(t, r.Err)
+	require.Equal(t, unit.Kill{Signal: 15}, b.acts[len(b.acts)-1].Effect)
+	r = ask(e, b, OpJob{Unit: "old.service", Type: unit.JobStop, Mode: unit.ModeReplace})
+	settleToy(t, e, b)
+	require.NoError(t, r.Err)
+	killed := false
+	for _, in := range b.acts {
+		k, ok := in.Effect.(unit.Kill)
+		killed = killed || ok && in.CGroup == "system.slice/old.service" && k.Signal == sigKILL
+	}
+	require.True(t, killed)
+	r = ask(e, b, OpJob{Unit: "old.service", Type: unit.JobStart, Mode: unit.ModeReplace})
+	settleToy(t, e, b)
+	require.NoError(t, r.Err)
+	require.Equal(t, unit.Active, e.View().Unit("old.service").State.Active)
+}
+
+// TestOtherBoot: state of another boot is not taken for the present; what is not known is not compared.
+func TestOtherBoot(t *testing.T) {
+	store := new(statetest.Mem)
+	open := func(boot string) error {
+		b := &bench{load: loader(parse(t, "default.target:")), now: 1e9}
+		e, err := New(Config{World: sys.World{Clock: b, Source: b, Actor: b, Prober: b, Pulse: b}, Store: store, Types: toyTypes(),
+			Boot: Boot{Unit: "default.target"}, BootID: boot})
+		if err == nil {
+			settleToy(t, e, b)
+		}
+		return err
+	}
+	require.NoError(t, open(""), "an older core knew of no boots")
+	require.NoError(t, open("one"))
+	require.NoError(t, open("one"))
+	require.NoError(t, open(""))
+	require.ErrorIs(t, open("two"), ErrOtherBoot)
+	require.NoError(t, open("one"), "it was left as it is")
+}

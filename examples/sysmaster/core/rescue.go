@@ -1,0 +1,127 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"strings"
+
+	"github.com/sysmaster-go/sysmaster/cgroup"
+	"github.com/sysmaster-go/sysmaster/core"
+	"github.com/sysmaster-go/sysmaster/core/sys/linux"
+	"github.com/sysmaster-go/sysmaster/state"
+	"github.com/sysmaster-go/sysmaster/state/fdstore"
+	"github.com/sysmaster-go/sysmaster/unit"
+)
+
+const (
+	// roleKey is how init tells a core that those before it could not be kept alive.
+	roleKey     = "SYSMASTER_ROLE"
+	roleRescue  = "rescue"
+	recorderKey = "recorder"
+	// rescueMark says that the state is that of a rescue core: the next one goes on with it.
+	rescueMark = "/run/sysmaster/rescue"
+	// evidence is how many states that were set aside are kept.
+	evidence = 2
+)
+
+// recorder maps the flight recorder, which init keeps. Without it nothing is quarantined, and init's
+// retry budget is all there is.
+func recorder(w *linux.World, con *console) core.Recorder {
+	page, err := w.Page(recorderKey, core.RecorderSize)
+	if err != nil {
+		con.fail("flight recorder", err)
+		return core.Recorder{}
+	}
+	before := w.Welcome()
+	return core.Recorder{Page: page, Generation: before.Generation, Blame: selfInflicted(before.Cause)}
+}
+
+func selfInflicted(c fdstore.Cause) bool { return c == fdstore.CauseCrash || c == fdstore.CauseHang }
+
+// newEngine opens the state and recovers from it. It begins with an empty one, and keeps the old as evidence, if
+// the state is of another boot, or if this is the core that is to save a machine whose cores die.
+func newEngine(con *console, cfg core.Config) (*core.Engine, error) {
+	rescue := os.Getenv(roleKey) == roleRescue
+	if rescue {
+		con.say(unit.LevelErr, "The manager could not be kept alive. This is its rescue: what it knew is set aside, services run on.", true)
+		cfg.Boot = core.Boot{Unit: "rescue.target", Fallbacks: []unit.Name{"emergency.target"}}
+		if err := beginRescue(con); err != nil {
+			return nil, err
+		}
+	} else {
+		_ = os.Remove(rescueMark) // normally not there
+		cfg.Found = nil
+	}
+	for again := false; ; again = true {
+		store, _, err := state.Open(state.Config{Dir: stateDir})
+		if err != nil {
+			return nil, err
+		}
+		cfg.Store = store
+		engine, err := core.New(cfg)
+		if !errors.Is(err, core.ErrOtherBoot) || again {
+			return engine, err
+		}
+		con.say(unit.LevelWarning, "The state in "+stateDir+" is of another boot: it is set aside.", true)
+		if err := errors.Join(store.Close(), state.SetAside(state.NewDirFS(stateDir), evidence)); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// beginRescue sets the state aside, once: a rescue core that is killed has a state of its own.
+func beginRescue(con *console) error {
+	if _, err := os.Lstat(rescueMark); err == nil {
+		return nil
+	}
+	if err := state.SetAside(state.NewDirFS(stateDir), evidence); err != nil {
+		return err
+	}
+	if err := os.MkdirAll("/run/sysmaster", 0o755); err != nil {
+		con.fail("rescue", err)
+	}
+	if err := os.WriteFile(rescueMark, nil, 0o600); err != nil {
+		con.fail("rescue", err)
+	}
+	return nil
+}
+
+// found lists the control groups of units that have processes. Without control groups there is nothing to see.
+func found(root *cgroup.Root) (list []core.Found) {
+	if root == nil || os.Getenv(roleKey) != roleRescue {
+		return nil
+	}
+	seen := map[string]bool{ownGroup: true}
+	err := root.Walk("", false, func(path string) error {
+		name, group := unitOf(path)
+		if name == "" || seen[group] {
+			return nil
+		}
+		if busy, err := root.Populated(group); err == nil && busy {
+			seen[group] = true
+			list = append(list, core.Found{Unit: name, CGroup: group})
+		}
+		return nil
+	})
+	if err != nil && len(list) == 0 {
+		return nil
+	}
+	return list
+}
+
+// unitOf finds the unit whose group, or part of whose group, a path is: the first that is no slice.
+func unitOf(path string) (n unit.Name, group string) {
+	at := 0
+	for part := range strings.SplitSeq(path, "/") {
+		at += len(part)
+		name, err := unit.ParseName(part)
+		if err != nil {
+			return "", ""
+		}
+		if name.Kind() != unit.KindSlice {
+			return name, path[:at]
+		}
+		at++
+	}
+	return "", ""
+}

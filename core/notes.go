@@ -73,7 +73,7 @@ var (
 		"FDReady", "CgroupEmpty", "OOM", "PeerChanged", "PIDRead", "PathChanged", "Done", "Recovered"}
 	effectNames = [...]string{"", "Spawn", "Kill", "Attach", "ReadPIDFile", "FindMain", "WatchPath", "UnwatchPath", "Realize",
 		"RemoveCgroup", "Dirs", "Listen", "WatchFD", "UnwatchFD", "StoreFD", "DropFD", "Load", "Check", "Shutdown", "Reexec"}
-	requestNames = [...]string{"", "OpJob", "OpLoad", "OpKill", "OpResetFailed", "OpCancel", "OpReload", "OpReexec", "OpShutdown"}
+	requestNames = [...]string{"", "OpJob", "OpLoad", "OpKill", "OpResetFailed", "OpCancel", "OpReload", "OpReexec", "OpShutdown", "OpRecall"}
 )
 
 // eventNote tells one event of a unit from another: its kind, and all of its content that a replay
@@ -193,6 +193,8 @@ func requestNote(r *Request) note {
 		n.kind = 7
 	case OpShutdown:
 		n.kind, n.id = 8, hashString(uint64(op.Code), op.Verb)
+	case OpRecall:
+		n.kind, n.id = 9, hashString(0, string(op.ID[:]))
 	}
 	return n
 }

@@ -87,13 +87,6 @@ func run(screen *os.File) error {
 	if err != nil {
 		return err
 	}
-<<<<<<< HEAD
-	store, _, err := openStore(world, opt.stateSize, con)
-	if err != nil {
-		return err
-	}
-=======
->>>>>>> 6b81195 (Give the core a flight recorder that init keeps, and a rescue that begins without the log)
 	seed, err := randomSeed()
 	if err != nil {
 		return err
@@ -110,7 +103,7 @@ func run(screen *os.File) error {
 	if err != nil {
 		return err
 	}
-	engine, err := newEngine(con, core.Config{
+	engine, err := newEngine(con, openState(world, opt.stateSize, con), core.Config{
 		World: world.Sys(), Types: types, Seed: seed, BootID: files.facts.BootID, Recorder: recorder(world, con),
 		Boot:  core.Boot{Unit: opt.unit, Fallbacks: []unit.Name{"rescue.target", "emergency.target"}},
 		Found: found(groups),

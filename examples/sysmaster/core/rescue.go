@@ -19,7 +19,7 @@ const (
 	roleRescue  = "rescue"
 	recorderKey = "recorder"
 	// rescueMark says that the state is that of a rescue core: the next one goes on with it.
-	rescueMark = "/run/sysmaster/rescue"
+	rescueMark = runDir + "/rescue"
 	// evidence is how many states that were set aside are kept.
 	evidence = 2
 )
@@ -40,12 +40,12 @@ func selfInflicted(c fdstore.Cause) bool { return c == fdstore.CauseCrash || c =
 
 // newEngine opens the state and recovers from it. It begins with an empty one, and keeps the old as evidence, if
 // the state is of another boot, or if this is the core that is to save a machine whose cores die.
-func newEngine(con *console, cfg core.Config) (*core.Engine, error) {
+func newEngine(con *console, files state.FS, cfg core.Config) (*core.Engine, error) {
 	rescue := os.Getenv(roleKey) == roleRescue
 	if rescue {
 		con.say(unit.LevelErr, "The manager could not be kept alive. This is its rescue: what it knew is set aside, services run on.", true)
 		cfg.Boot = core.Boot{Unit: "rescue.target", Fallbacks: []unit.Name{"emergency.target"}}
-		if err := beginRescue(con); err != nil {
+		if err := beginRescue(con, files); err != nil {
 			return nil, err
 		}
 	} else {
@@ -53,7 +53,7 @@ func newEngine(con *console, cfg core.Config) (*core.Engine, error) {
 		cfg.Found = nil
 	}
 	for again := false; ; again = true {
-		store, _, err := state.Open(state.Config{Dir: stateDir})
+		store, _, err := state.Open(state.Config{FS: files})
 		if err != nil {
 			return nil, err
 		}
@@ -62,22 +62,22 @@ func newEngine(con *console, cfg core.Config) (*core.Engine, error) {
 		if !errors.Is(err, core.ErrOtherBoot) || again {
 			return engine, err
 		}
-		con.say(unit.LevelWarning, "The state in "+stateDir+" is of another boot: it is set aside.", true)
-		if err := errors.Join(store.Close(), state.SetAside(state.NewDirFS(stateDir), evidence)); err != nil {
+		con.say(unit.LevelWarning, "The state is of another boot: it is set aside.", true)
+		if err := errors.Join(store.Close(), state.SetAside(files, evidence)); err != nil {
 			return nil, err
 		}
 	}
 }
 
 // beginRescue sets the state aside, once: a rescue core that is killed has a state of its own.
-func beginRescue(con *console) error {
+func beginRescue(con *console, files state.FS) error {
 	if _, err := os.Lstat(rescueMark); err == nil {
 		return nil
 	}
-	if err := state.SetAside(state.NewDirFS(stateDir), evidence); err != nil {
+	if err := state.SetAside(files, evidence); err != nil {
 		return err
 	}
-	if err := os.MkdirAll("/run/sysmaster", 0o755); err != nil {
+	if err := os.MkdirAll(runDir, 0o755); err != nil {
 		con.fail("rescue", err)
 	}
 	if err := os.WriteFile(rescueMark, nil, 0o600); err != nil {

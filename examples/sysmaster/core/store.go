@@ -19,18 +19,18 @@ const (
 	stateKey = "state"
 )
 
-// openStore opens the log in a private directory that init keeps, so that nobody can fill it, remount it or take it away;
-// where that is not possible, in stateDir. size bounds the private directory, in tmpfs's words.
-func openStore(w *linux.World, size string, con *console) (*state.Log, state.Report, error) {
+// openState gives the private directory of the log that init keeps, so that nobody can fill it, remount it or take it
+// away; where that is not possible, stateDir. size bounds the private directory, in tmpfs's words.
+func openState(w *linux.World, size string, con *console) state.FS {
 	dir, err := privateDir(w, size)
 	if err != nil {
 		con.say(unit.LevelWarning, "the state is kept in "+stateDir+", where others can fill or remove it: "+err.Error(), false)
-		return state.Open(state.Config{Dir: stateDir})
+		return state.NewDirFS(stateDir)
 	}
 	if err := showState(dir); err != nil { // a convenience only
 		con.say(unit.LevelInfo, "cannot show the state in "+stateDir+": "+err.Error(), false)
 	}
-	return state.Open(state.Config{FS: state.NewDirFDFS(dir)})
+	return state.NewDirFDFS(dir)
 }
 
 // privateDir takes the directory over from init, or makes it, with what stateDir has from a core before that used it.

@@ -209,6 +209,11 @@ func (k *keeper) nextMessage(now time.Time) (fdstore.Message, func()) {
 		}
 	}
 	if !c.storedEnd {
+		// What ended while no core ran comes before it: a core that looks for the process of a
+		// spawn that the one before may have made must not miss it among the dead.
+		if r := k.exits.Next(); r != nil {
+			return k.exitMessage(now, r)
+		}
 		return fdstore.Message{Kind: fdstore.KindStoredEnd, Count: c.stored}, func() { c.storedEnd = true }
 	}
 	if len(c.results) > 0 {
@@ -220,9 +225,13 @@ func (k *keeper) nextMessage(now time.Time) (fdstore.Message, func()) {
 		}
 	}
 	if r := k.exits.Next(); r != nil {
-		return fdstore.Message{Kind: fdstore.KindExit, Exit: r.Exit}, func() { k.exits.MarkSent(r); c.watch.Sent(now) }
+		return k.exitMessage(now, r)
 	}
 	return fdstore.Message{}, nil
+}
+
+func (k *keeper) exitMessage(now time.Time, r *keep.Record) (fdstore.Message, func()) {
+	return fdstore.Message{Kind: fdstore.KindExit, Exit: r.Exit}, func() { k.exits.MarkSent(r); k.core.watch.Sent(now) }
 }
 
 func (k *keeper) welcome() fdstore.Welcome {

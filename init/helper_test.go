@@ -126,6 +126,10 @@ func testCore() int {
 			}
 			break
 		}
+		if m.Kind == fdstore.KindExit {
+			b.later = append(b.later, m)
+			continue
+		}
 		if m.Kind != fdstore.KindStored || m.FD < 0 {
 			b.fail("received %+v before StoredEnd", m)
 		}

@@ -240,6 +240,15 @@ func coreOrphans(b *testbed) {
 		}
 		b.die(unix.SIGKILL) // closes the pipe that all of them read
 	}
+	early := map[uint64]bool{}
+	for _, m := range b.later {
+		early[m.Exit.ID] = true
+	}
+	for id := range b.kept.Seen { // what the core before was told is known: it comes before StoredEnd
+		if _, done := b.kept.Acked[id]; !done && !early[id] {
+			b.fail("exit %d did not come before StoredEnd; %d did", id, len(early))
+		}
+	}
 	for n := 0; len(b.kept.Acked) < number; n++ {
 		e := b.await(fdstore.KindExit).Exit
 		if pid, again := b.kept.Acked[e.ID]; again {

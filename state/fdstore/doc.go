@@ -30,7 +30,7 @@
 //	init to core  fields                       meaning
 //	Welcome       version, generation, ...     answer to Hello
 //	Stored        key, descriptor              one kept descriptor
-//	StoredEnd     number                       that was all
+//	StoredEnd     number                       that was all; the exits of the time without a core come before it
 //	Exit          id, pid, start time, ...     a process that init reaped
 //	Signal        id, number                   a signal to PID 1 that is the core's business
 //	PutResult     seq, errno                   the store changed (0) or did not

@@ -4,18 +4,19 @@ GO      ?= go
 LDFLAGS := -s -w
 BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)"
 
-.PHONY: help build run test race check fuzz vm bench bench-vm size clean
+.PHONY: help build run test race check fuzz torture vm bench bench-vm size clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: ## the reference binaries and the sandbox, in bin/
+build: ## the reference binaries, the sandbox and torture, in bin/
 	@GO=$(GO) init/process/overlay.sh bin/overlay # init's runtime survives signals from the start: init/process
 	$(BUILD) -overlay bin/overlay/overlay.json -o bin/sysmaster-init ./examples/sysmaster/init
 	$(BUILD) -o bin/sysmaster-core ./examples/sysmaster/core
 	$(BUILD) -o bin/sysmaster-exec ./examples/sysmaster/exec
 	$(BUILD) -o bin/sctl ./examples/sctl
 	$(BUILD) -o bin/sandbox ./examples/sandbox
+	$(BUILD) -o bin/torture ./examples/torture
 
 run: build ## boot the reference sysMaster as PID 1 in throw-away namespaces
 	bin/sandbox
@@ -36,6 +37,10 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 	@for p in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -n1 dirname | sort -u); do \
 		for f in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$p/*_test.go | sed 's/func //'); do \
 			echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) ./$$p || exit 1; done; done
+
+TORTURE ?= --rounds 50 --services 50
+torture: build ## kill the core of a sandbox at random moments and count what its services lost (TORTURE="--rounds 1000 --services 500")
+	bin/sandbox --timeout 60s -- /opt/sysmaster/bin/torture $(TORTURE)
 
 vm: ## the machine test: a Debian server boots on sysMaster in QEMU (root; needs Debian's qemu-system-x86 and debootstrap)
 	examples/sysmaster/vmtest/vm.sh test

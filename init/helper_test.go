@@ -226,15 +226,21 @@ func (b *testbed) save() {
 
 func (b *testbed) die(sig syscall.Signal) {
 	b.save()
-	for b.Pending() > 0 {
-		b.must(b.Flush())
-	}
+	b.empty()
 	b.must(unix.Kill(os.Getpid(), sig))
 	forever()
 }
 
+// empty sends what is queued.
+func (b *testbed) empty() {
+	for b.Pending() > 0 {
+		b.must(b.Flush())
+	}
+}
+
 func (b *testbed) exit(code uint8) {
 	b.must(b.Shutdown(fdstore.Shutdown{Verb: fdstore.VerbExit, Code: code}))
+	b.empty()
 	forever()
 }
 

@@ -2,9 +2,13 @@ package linux
 
 import (
 	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/sysmaster-go/sysmaster/core/sys"
 	"github.com/sysmaster-go/sysmaster/core/sys/linux/spawn"
+	"github.com/sysmaster-go/sysmaster/state/fdstore"
 	"github.com/sysmaster-go/sysmaster/unit"
 )
 
@@ -69,19 +73,48 @@ func (w *World) probeSpawn(in sys.Intent, e unit.Spawn) sys.Outcome {
 	return sys.Outcome{State: sys.NotDone}
 }
 
-// findMarked looks for the session leader with this Spawn's mark.
+// bornPatience is how long all probes together wait for children of the core before that have
+// not executed their program yet.
+const bornPatience = time.Second
+
+// findMarked looks for the session leader with this Spawn's mark. A child of the core before
+// that has not got so far as to execute anything has neither a mark nor a session yet, and lives on
+// when that core is killed: it is waited for, since a second one must not be started beside it.
 func (w *World) findMarked(in sys.Intent) (found unit.Proc, doubt bool, err error) {
+	for {
+		var unborn bool
+		found, doubt, unborn, err = w.lookForMarked(in)
+		if err != nil || !found.IsZero() || !unborn && !doubt {
+			return found, doubt, err
+		}
+		if w.bornBy == 0 {
+			w.bornBy = monotonic() + bornPatience
+		}
+		if monotonic() >= w.bornBy {
+			return found, true, nil
+		}
+		if _, err := unix.Poll(nil, 1); err != nil && err != unix.EINTR {
+			return found, true, nil
+		}
+	}
+}
+
+// lookForMarked looks once.
+func (w *World) lookForMarked(in sys.Intent) (found unit.Proc, doubt, unborn bool, err error) {
 	look := func(pid int) {
 		s, err := readStat(pid)
-		if err != nil || s.dead() || s.Session != pid {
+		if err != nil || s.dead() {
 			return
 		}
 		p := unit.Proc{PID: pid, Start: s.Start}
 		if w.known(in, p) {
 			return // made by another Spawn
 		}
-		v, ok := environ(pid, spawn.MarkEnv)
+		v, ok := environ(pid, spawn.MarkEnv, fdstore.EnvFD)
 		switch {
+		case ok && v[1] != "" && w.cfg.CGroup != nil:
+			unborn = true // it still has the core's own environment
+		case s.Session != pid:
 		case ok && v[0] == mark(in):
 			found = p
 		case w.cfg.CGroup != nil && (!ok || v[0] == ""):
@@ -93,7 +126,7 @@ func (w *World) findMarked(in sys.Intent) (found unit.Proc, doubt bool, err erro
 	} else if in.CGroup != "" {
 		err = w.cfg.CGroup.Procs(in.CGroup, func(pid int) bool { look(pid); return true })
 	}
-	return found, doubt, err
+	return found, doubt, unborn, err
 }
 
 // known reports whether a process is accounted for.

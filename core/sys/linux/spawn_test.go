@@ -271,6 +271,34 @@ func TestProbeInDoubt(t *testing.T) {
 	require.Equal(t, sys.Unknown, w.Probe(in).State)
 }
 
+// A core dies while its child is on its way to executing the program: the child goes on, and the
+// next core waits for it instead of starting a second one.
+func TestProbeWaitsForTheUnborn(t *testing.T) {
+	cfg := withGroups(t, shimConfig(t))
+	in := serviceIntent(4, unit.Spawn{Role: "main", Command: command("/bin/sleep", "1000")})
+	_, err := cfg.CGroup.Create(in.CGroup, nil)
+	require.NoError(t, err)
+	cmd := exec.Command("/bin/sh", "-c", "read go; exec setsid env -i "+spawn.MarkEnv+"="+mark(in)+" sleep 1000")
+	cmd.Env = []string{fdstore.EnvFD + "=3", "PATH=" + os.Getenv("PATH")}
+	pipe, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // killed
+	})
+	require.NoError(t, cfg.CGroup.Attach(in.CGroup, cmd.Process.Pid))
+	w := newWorld(t, cfg)
+	_, _, unborn, err := w.lookForMarked(in)
+	require.NoError(t, err)
+	require.True(t, unborn)
+	_, err = pipe.Write([]byte("go\n"))
+	require.NoError(t, err)
+	o := w.Probe(in)
+	require.Equal(t, sys.Done, o.State)
+	require.Equal(t, cmd.Process.Pid, o.Event.(unit.Spawned).Proc.PID)
+}
+
 func TestRealizeWritesLimits(t *testing.T) {
 	cfg := withGroups(t, shimConfig(t))
 	w := newWorld(t, cfg)

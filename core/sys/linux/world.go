@@ -43,7 +43,8 @@ type World struct {
 	tracks   map[unit.Name]*track
 
 	launch    launcher
-	spawning  int // Spawns whose result is not here yet
+	spawning  int           // Spawns whose result is not here yet
+	bornBy    time.Duration // until when probes wait; 0: none has yet
 	stray     int
 	strayNext time.Duration
 }

@@ -4,8 +4,6 @@ import (
 	"strconv"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/sysmaster-go/sysmaster/core/sys"
 	"github.com/sysmaster-go/sysmaster/core/sys/linux/spawn"
 	"github.com/sysmaster-go/sysmaster/state/fdstore"
@@ -25,6 +23,7 @@ func (w *World) Probe(in sys.Intent) sys.Outcome {
 	w.learn(in)
 	switch e := in.Effect.(type) {
 	case unit.Spawn:
+		w.lookAtLeaders()
 		return w.probeSpawn(in, e)
 	case unit.Listen:
 		for _, s := range e.Sockets {
@@ -55,6 +54,7 @@ func (w *World) probeSpawn(in sys.Intent, e unit.Spawn) sys.Outcome {
 		}
 		return sys.Outcome{State: sys.Done, Event: unit.Spawned{Seq: in.Seq, Role: e.Role, Proc: found}}
 	}
+	doubt = doubt || w.awaitDying(in)
 	for _, r := range w.records {
 		if in.CGroup == "" || !inGroup(r.cgroup, in.CGroup) || r.PID != r.Session {
 			continue
@@ -82,18 +82,12 @@ const bornPatience = time.Second
 // when that core is killed: it is waited for, since a second one must not be started beside it.
 func (w *World) findMarked(in sys.Intent) (found unit.Proc, doubt bool, err error) {
 	for {
-		var unborn bool
+		unborn := false
 		found, doubt, unborn, err = w.lookForMarked(in)
 		if err != nil || !found.IsZero() || !unborn && !doubt {
 			return found, doubt, err
 		}
-		if w.bornBy == 0 {
-			w.bornBy = monotonic() + bornPatience
-		}
-		if monotonic() >= w.bornBy {
-			return found, true, nil
-		}
-		if _, err := unix.Poll(nil, 1); err != nil && err != unix.EINTR {
+		if !w.waitABit() {
 			return found, true, nil
 		}
 	}
@@ -127,6 +121,15 @@ func (w *World) lookForMarked(in sys.Intent) (found unit.Proc, doubt, unborn boo
 		err = w.cfg.CGroup.Procs(in.CGroup, func(pid int) bool { look(pid); return true })
 	}
 	return found, doubt, unborn, err
+}
+
+// markOf is the mark in a process's environment; false if there is none to read.
+func markOf(pid int) (string, bool) {
+	v, ok := environ(pid, spawn.MarkEnv)
+	if !ok {
+		return "", false
+	}
+	return v[0], true
 }
 
 // known reports whether a process is accounted for.

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -278,8 +279,9 @@ func TestProbeWaitsForTheUnborn(t *testing.T) {
 	in := serviceIntent(4, unit.Spawn{Role: "main", Command: command("/bin/sleep", "1000")})
 	_, err := cfg.CGroup.Create(in.CGroup, nil)
 	require.NoError(t, err)
-	cmd := exec.Command("/bin/sh", "-c", "read go; exec setsid env -i "+spawn.MarkEnv+"="+mark(in)+" sleep 1000")
+	cmd := exec.Command("/bin/sh", "-c", "read go; exec env -i "+spawn.MarkEnv+"="+mark(in)+" sleep 1000")
 	cmd.Env = []string{fdstore.EnvFD + "=3", "PATH=" + os.Getenv("PATH")}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	pipe, err := cmd.StdinPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
@@ -297,6 +299,40 @@ func TestProbeWaitsForTheUnborn(t *testing.T) {
 	o := w.Probe(in)
 	require.Equal(t, sys.Done, o.State)
 	require.Equal(t, cmd.Process.Pid, o.Event.(unit.Spawned).Proc.PID)
+}
+
+// A process that is ending is in no group any more and not yet in init's records.
+func TestProbeWaitsForTheDying(t *testing.T) {
+	init := newFakeInit(t)
+	cfg := withGroups(t, shimConfig(t))
+	cfg.Init = init.client
+	in := serviceIntent(4, unit.Spawn{Role: "main", Command: command("/bin/true")})
+	_, err := cfg.CGroup.Create(in.CGroup, nil)
+	require.NoError(t, err)
+	cmd := exec.Command("/bin/sh", "-c", "read end")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.Env = []string{spawn.MarkEnv + "=" + mark(in)}
+	pipe, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	p := unit.Proc{PID: cmd.Process.Pid}
+	s, err := readStat(p.PID)
+	require.NoError(t, err)
+	p.Start = s.Start
+	require.NoError(t, cfg.CGroup.Attach(in.CGroup, p.PID))
+	w := newWorld(t, cfg)
+	w.lookAtLeaders()
+	require.NoError(t, pipe.Close())
+	awaitState(t, w, func() bool { return !alive(p) }) // a zombie, and in no group
+	reaped := make(chan struct{})
+	go func() { // init takes its time
+		defer close(reaped)
+		init.exit(t, fdstore.Exit{ID: 1, PID: p.PID, StartTime: p.Start, Session: p.PID, Code: 1, Status: 5, Cgroup: cfg.CGroupPath + "/" + in.CGroup})
+		_ = cmd.Wait() // it is a zombie until here
+	}()
+	o := w.Probe(in)
+	<-reaped
+	require.Equal(t, unit.Spawned{Seq: 4, Role: "main", Proc: p}, o.Event)
 }
 
 func TestRealizeWritesLimits(t *testing.T) {

@@ -43,8 +43,9 @@ type World struct {
 	tracks   map[unit.Name]*track
 
 	launch    launcher
-	spawning  int           // Spawns whose result is not here yet
-	bornBy    time.Duration // until when probes wait; 0: none has yet
+	spawning  int                    // Spawns whose result is not here yet
+	bornBy    time.Duration          // until when probes wait; 0: none has yet
+	leaders   map[string][]unit.Proc // by control group, before the first Spawn was probed
 	stray     int
 	strayNext time.Duration
 }

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sysmaster-go/sysmaster/init/keep"
+	"github.com/sysmaster-go/sysmaster/init/proc"
 	"github.com/sysmaster-go/sysmaster/init/process"
 	"github.com/sysmaster-go/sysmaster/state/fdstore"
 )
@@ -94,4 +95,47 @@ func coreLastWords(b *testbed) {
 		b.die(unix.SIGSEGV)
 	}
 	b.exit(22)
+}
+
+const envDir = "PID1_TEST_DIR"
+
+// oomScenario has control groups of which the core writes the files.
+func oomScenario() scenario {
+	return scenario{core: coreOOM, config: func(c *Config) {
+		dir, err := os.MkdirTemp("", "oom")
+		if err != nil {
+			fmt.Println("FAIL:", err)
+		}
+		c.CgroupRoot = dir
+		c.Core.Env = append(c.Core.Env, envDir+"="+dir)
+	}}
+}
+
+// A core that dies of SIGKILL while its group's count of such deaths grows is one that the kernel
+// killed for memory; a second one, without that, is not.
+func coreOOM(b *testbed) {
+	text, err := os.ReadFile("/proc/self/cgroup")
+	b.must(err)
+	group := os.Getenv(envDir) + string(proc.ParseCgroup(text))
+	count := func(n int) {
+		b.must(os.MkdirAll(group, 0o755))
+		b.must(os.WriteFile(group+"/memory.events.local", fmt.Appendf(nil, "oom 1\noom_kill %d\n", n), 0o644))
+	}
+	if b.welcome.Generation == 1 {
+		count(1)
+	}
+	b.must(b.Pulse(1, 0))
+	b.put("barrier", b.fds["memory"])
+	switch g, cause := b.welcome.Generation, b.welcome.Cause; {
+	case g == 1:
+		count(2)
+		b.die(unix.SIGKILL)
+	case g == 2 && cause == fdstore.CauseOOM:
+		b.die(unix.SIGKILL)
+	case g == 3 && cause == fdstore.CauseKill:
+		b.must(os.RemoveAll(os.Getenv(envDir)))
+		b.exit(23)
+	default:
+		b.fail("cause %v", cause)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -48,6 +49,20 @@ func hangScenarios() map[string]scenario {
 			b.must(b.Pulse(1, 0))
 			for i := 0; ; i++ { // no preemption point
 			}
+		}),
+		"hang-kernel": hangs(func(b *testbed) { // as spawning into a frozen control group does
+			b.must(b.Pulse(1, 0))
+			pid, _, _ := unix.RawSyscall6(unix.SYS_CLONE, unix.CLONE_VFORK|uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
+			for pid == 0 { // the child never executes anything: its parent waits in the kernel
+				_, _, _ = unix.RawSyscall(unix.SYS_PPOLL, 0, 0, 0)
+			}
+		}),
+		"hang-deadlock": hangs(func(b *testbed) { // the engine waits for itself
+			b.must(b.Pulse(1, 0))
+			var mu sync.Mutex
+			mu.Lock()
+			go forever() // else the runtime sees it at once
+			mu.Lock()
 		}),
 		"doors-served": {config: short, core: coreServesDoors},
 	}

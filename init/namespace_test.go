@@ -50,6 +50,7 @@ func scenarios() map[string]scenario {
 		"defaultfs": {config: func(c *Config) { c.APIFS = nil }, core: func(b *testbed) { b.must(b.Alive(1, false)); b.exit(3) }},
 	}
 	maps.Copy(all, hangScenarios())
+	all["oom"] = oomScenario()
 	all["lastwords"] = scenario{core: coreLastWords, config: func(c *Config) { c.HangBusy, c.AbortGrace = time.Second, 20*time.Second }}
 	return all
 }
@@ -169,7 +170,7 @@ func TestScenarios(t *testing.T) {
 	for name, code := range map[string]int{
 		"killed50": 50, "orphans": 10, "signals": 11, "garbage": 12, "full": 13, "lost": 14,
 		"stubborn": 15, "hang": 16, "register": 18, "crashes": 17, "bigstore": 19, "defaultfs": 3,
-		"roles": 21, "lastwords": 22, "crashreboot": 133, "unattended": 133,
+		"roles": 21, "lastwords": 22, "oom": 23, "crashreboot": 133, "unattended": 133,
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := boot(t, name, false)

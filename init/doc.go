@@ -14,7 +14,14 @@
 //	starting       drain, retry with delay    HelloTimeout: hang  kept for it until TakeTimeout
 //	turning        drain, start at once       policy.Watch: hang  sent; TakeTimeout, then EndTimeout
 //	aborting       counts as a hang           AbortGrace: KILL    kept for the next
-//	budget spent   rescue, then start again   -                   init does it at once
+//	budget spent   policy.Stage.Next          -                   init does it at once
+//
+// Beyond the budget the core is started in the rescue role; then the console gets a shell; then,
+// if Config.CrashReboot says so and nobody is there, the machine reboots, else the core is tried
+// again. Each step is said on the console.
+//
+// A core's last words go to memory of fixed size that init gives it; the last few are kept in
+// the store under fdstore.CrashPrefix. Who is killed, also for memory, leaves none.
 //
 // What remains fatal is Go's own: exhausted memory, a thread that cannot be
 // created when all that are parked hang, a start with standard descriptors closed and

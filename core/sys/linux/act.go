@@ -26,6 +26,7 @@ func (w *World) finish(in sys.Intent, err error, next func()) {
 // carryOut does one effect of a unit. next is called once when the lane may go on, at once
 // or later on this goroutine.
 func (w *World) carryOut(in sys.Intent, next func()) {
+	w.progress()
 	w.learn(in)
 	done := func(err error) { w.finish(in, err, next) }
 	switch e := in.Effect.(type) {

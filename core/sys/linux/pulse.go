@@ -89,6 +89,15 @@ func (w *World) hasWork(now time.Duration) {
 	}
 }
 
+// progress is called with each effect: a turn that starts a thousand services on a slow machine
+// takes its time, and its effects are finite.
+func (w *World) progress() {
+	if now := monotonic(); w.pulse.busy && now-w.pulse.told >= pulseBusy {
+		w.pulse.worked = now
+		w.sayBusy(now)
+	}
+}
+
 func (w *World) sayBusy(now time.Duration) {
 	if w.watched() {
 		w.pulse.busy, w.pulse.told = true, now

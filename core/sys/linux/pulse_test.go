@@ -7,7 +7,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/sysmaster-go/sysmaster/core/sys"
 	"github.com/sysmaster-go/sysmaster/state/fdstore"
+	"github.com/sysmaster-go/sysmaster/unit"
 )
 
 // said lists what the core told init of its loop.
@@ -121,4 +123,16 @@ func listening(t *testing.T) (listener, client int) {
 	require.NoError(t, unix.Bind(fds[0], &unix.SockaddrUnix{Name: t.TempDir() + "/s"}))
 	require.NoError(t, unix.Listen(fds[0], 8))
 	return fds[0], fds[1]
+}
+
+func TestEachEffectIsProgress(t *testing.T) {
+	f := newFakeInit(t)
+	w := newWorld(t, Config{Init: f.client})
+	w.Turned(1, true)
+	before := len(f.hears(t, 1))
+	w.pulse.told -= pulseBusy // a turn that takes its time
+	for range 100 {
+		w.Act(sys.Intent{Unit: "a.service", Seq: 1, Effect: unit.Disarm{}})
+	}
+	require.Equal(t, before+1, len(f.hears(t, before+1)), "one message a second")
 }

@@ -97,6 +97,7 @@ func (k *keeper) handle(now time.Time, m fdstore.Message) {
 		}
 		c.hello, c.version = true, min(m.Version, fdstore.Version)
 		c.unsent = k.store.Keys()
+		k.programs.aboutSent = false
 	case fdstore.KindPulse:
 		k.spoke(now, m.Next, m.Turn > 0)
 	case fdstore.KindAlive:
@@ -132,6 +133,10 @@ func (k *keeper) handle(now time.Time, m fdstore.Message) {
 		k.signalTaken(now, m.ID)
 	case fdstore.KindShutdown:
 		k.endWith(m.Shutdown, "the core asks for it")
+	case fdstore.KindUpgrade:
+		k.upgradeAsked(now, m)
+	case fdstore.KindHealthy:
+		k.healthy(now, m.Upgrade.To)
 	}
 }
 
@@ -215,6 +220,15 @@ func (k *keeper) nextMessage(now time.Time) (fdstore.Message, func()) {
 			return k.exitMessage(now, r)
 		}
 		return fdstore.Message{Kind: fdstore.KindStoredEnd, Count: c.stored}, func() { c.storedEnd = true }
+	}
+	if c.adopted {
+		return fdstore.Message{Kind: fdstore.KindAdopted, Upgrade: fdstore.Upgrade{ID: k.outcome.ID}}, func() { c.adopted = false }
+	}
+	if k.outcome.Result != fdstore.ResultNone && !c.outcomeSent && !c.trial && c.version >= 2 {
+		return fdstore.Message{Kind: fdstore.KindOutcome, Upgrade: k.outcome}, func() { c.outcomeSent = true }
+	}
+	if c.healthy && !k.programs.aboutSent {
+		return fdstore.Message{Kind: fdstore.KindAbout, About: k.about(now)}, func() { k.programs.aboutSent = true }
 	}
 	if len(c.results) > 0 {
 		return c.results[0], func() { c.results = c.results[:copy(c.results, c.results[1:])] }

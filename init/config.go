@@ -23,6 +23,7 @@ type Command struct {
 // Config is what an assembly decides. The zero value of a field means the
 // default in brackets.
 type Config struct {
+	Version   string // of this program, for upgrades [devel]
 	Core      Command
 	Rescue    []Command // tried in order on the console when the core cannot be kept alive
 	Subreaper bool      // a keeper that need not be PID 1: adopts orphans, mounts nothing, ends by returning
@@ -51,6 +52,9 @@ type Config struct {
 	TakeTimeout  time.Duration // for the core to take a shutdown signal; then init does it [10 s]
 	EndTimeout   time.Duration // for the core to carry it out [30 min, as systemd's reboot.target]
 	CrashReboot  time.Duration // beyond rescue, when nobody has touched the console for this long: reboot [0: never]
+	TrialTimeout time.Duration // for a new core to report healthy, and for the one that asked for it to end [15 s]
+	Probation    time.Duration // for how long init goes back to the old core if the new one dies by itself twice [1 min]
+	Preflight    time.Duration // for a new init to look at what it would take over [10 s]
 	Retry        policy.Retry
 	Shutdown     shutdown.Config // Scope, Say and WakeFD are set by Run
 }
@@ -72,6 +76,9 @@ func (c Config) withDefaults() Config {
 	orElse(&c.AbortGrace, 5*time.Second)
 	orElse(&c.TakeTimeout, 10*time.Second)
 	orElse(&c.EndTimeout, 30*time.Minute)
+	orElse(&c.TrialTimeout, 15*time.Second)
+	orElse(&c.Probation, time.Minute)
+	orElse(&c.Preflight, 10*time.Second)
 	orElse(&c.Retry.Deaths, 5)
 	orElse(&c.Retry.RescueDeaths, 2)
 	orElse(&c.Retry.Window, time.Minute)
@@ -80,6 +87,9 @@ func (c Config) withDefaults() Config {
 	orElse(&c.Retry.Rest, 30*time.Second)
 	if c.CgroupRoot == "" {
 		c.CgroupRoot = "/sys/fs/cgroup"
+	}
+	if c.Version == "" {
+		c.Version = "devel"
 	}
 	if c.Signals == nil {
 		c.Signals = process.AcceptSignals()

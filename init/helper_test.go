@@ -14,6 +14,7 @@ import (
 
 	"github.com/sysmaster-go/sysmaster/init/apifs"
 	"github.com/sysmaster-go/sysmaster/init/event"
+	"github.com/sysmaster-go/sysmaster/init/handover"
 	"github.com/sysmaster-go/sysmaster/init/policy"
 	"github.com/sysmaster-go/sysmaster/init/process"
 	"github.com/sysmaster-go/sysmaster/state/fdstore"
@@ -25,14 +26,18 @@ const (
 	envRole     = "PID1_TEST_ROLE"
 	envScenario = "PID1_TEST_SCENARIO"
 	envPrepared = "PID1_TEST_NAMESPACE"
+	envCount    = "PID1_TEST_COUNT"
+	envFiles    = "PID1_TEST_FILES" // a directory with programs
 )
 
 func TestMain(m *testing.M) {
 	switch os.Getenv(envRole) {
 	case "init":
 		signals := AcceptSignals()
+		behave(trailer())
 		os.Exit(testInit(signals))
 	case "core":
+		behaveAsCore(trailer())
 		os.Exit(testCore())
 	case "rescue":
 		fmt.Println("rescue: here")
@@ -47,7 +52,7 @@ func testInit(signals *process.Signals) int {
 		fmt.Println("FAIL: an init as a core")
 		return 98
 	}
-	if os.Getenv(envPrepared) != "" {
+	if os.Getenv(envPrepared) != "" && os.Getenv(handover.EnvState) == "" {
 		if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 			fmt.Println("unprepared: cannot make / private:", err)
 			return 77
@@ -61,7 +66,10 @@ func testInit(signals *process.Signals) int {
 	role := func(name string) Command {
 		// Not os.Environ(): of two values of a variable a Go program sees the first,
 		// and a core that takes itself for an init starts one that does too.
-		return Command{Path: "/proc/self/exe", Env: []string{envRole + "=" + name, envScenario + "=" + os.Getenv(envScenario)}}
+		return Command{Path: "/proc/self/exe", Env: []string{
+			envRole + "=" + name, envScenario + "=" + os.Getenv(envScenario), envCount + "=" + os.Getenv(envCount),
+			envFiles + "=" + os.Getenv(envFiles),
+		}}
 	}
 	cfg := Config{
 		Signals: signals, Subreaper: keeper, Core: role("core"), Console: os.Stdout,
@@ -69,12 +77,17 @@ func testInit(signals *process.Signals) int {
 		HangIdle: time.Minute, HangBusy: time.Minute, AbortGrace: 300 * time.Millisecond,
 		Retry: policy.Retry{Deaths: 3, Delay: time.Millisecond, MaxDelay: 5 * time.Millisecond, Rest: 50 * time.Millisecond},
 	}
+	cfg.Version = "one" + trailer()
+	cfg.TrialTimeout = 2 * time.Second
+	if trailer() == "small" && os.Getenv(handover.EnvRole) == "" {
+		cfg.MaxFDs = 1
+	}
 	cfg.Shutdown.TermTimeout, cfg.Shutdown.KillTimeout = 500*time.Millisecond, 5*time.Second
 	if s, ok := scenarios()[os.Getenv(envScenario)]; ok && s.config != nil {
 		s.config(&cfg)
 	}
 	cfg.Observe = func(e event.Event) {
-		if e.Kind != event.Exit && e.Kind != event.Store {
+		if e.Kind != event.Exit && e.Kind != event.Store && (e.Kind != event.Signal || os.Getenv(envCount) == "") {
 			fmt.Println("event", int(e.Kind), e.String())
 		}
 	}

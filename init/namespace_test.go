@@ -48,6 +48,10 @@ func scenarios() map[string]scenario {
 		}, core: func(b *testbed) { b.save(); os.Exit(1) }},
 		"bigstore":  {core: coreBigStore},
 		"defaultfs": {config: func(c *Config) { c.APIFS = nil }, core: func(b *testbed) { b.must(b.Alive(1, false)); b.exit(3) }},
+		"storm":     {core: coreStorm},
+		"cores":     {core: coreCores},
+		"stays":     {core: coreStays},
+		"programs":  {config: func(c *Config) { c.Preflight = time.Second }, core: corePrograms},
 	}
 	maps.Copy(all, hangScenarios())
 	all["oom"] = oomScenario()
@@ -67,8 +71,14 @@ type machine struct {
 // else with a user namespace, or as a keeper without any.
 func boot(t *testing.T, name string, keeper bool) *machine {
 	t.Helper()
-	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), envRole+"=init", envScenario+"="+name)
+	return bootProgram(t, "/proc/self/exe", name, keeper)
+}
+
+// bootProgram does it with another binary of this test, and more in its environment.
+func bootProgram(t *testing.T, program, name string, keeper bool, env ...string) *machine {
+	t.Helper()
+	cmd := exec.Command(program)
+	cmd.Env = append(append(os.Environ(), envRole+"=init", envScenario+"="+name), env...)
 	// A test that times out takes its init along. The signal comes when the
 	// thread that forked ends, which this goroutine therefore keeps.
 	runtime.LockOSThread()
@@ -87,7 +97,15 @@ func boot(t *testing.T, name string, keeper bool) *machine {
 		t.Fatal(err)
 	}
 	cmd.Stdout, cmd.Stderr = w, w
-	if err := cmd.Start(); err != nil {
+	all, before := unix.Sigset_t{Val: [16]uint64{^uint64(0)}}, unix.Sigset_t{}
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &all, &before); err != nil { // as Settle executes init
+		t.Fatal(err)
+	}
+	err = cmd.Start()
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err != nil {
 		if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSPC) {
 			t.Skipf("namespaces are not allowed here: %v", err)
 		}

@@ -41,6 +41,11 @@ func (k *keeper) signalled(now time.Time, n int) {
 	if n == int(unix.SIGINT) && !k.cfg.Subreaper && k.burst(now) {
 		r.Forward = false
 	}
+	if n == int(unix.SIGTERM) && !k.cfg.Subreaper && k.cfg.Signals.Sealed() {
+		// systemd(1): and the core does the same when it is told. One that the next signal could
+		// end while it starts does it only when it is asked for by name.
+		k.reexec.wanted = true
+	}
 	switch {
 	case !r.Forward && r.Verb != fdstore.VerbNone:
 		k.endWith(fdstore.Shutdown{Verb: r.Verb}, "a signal asks for it")

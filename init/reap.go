@@ -28,13 +28,19 @@ func (k *keeper) reap(now time.Time) {
 			k.rescueEnded(now, e)
 		}
 	}
+	if k.reexec.pid > 0 {
+		if e, ok := proc.Peek(k.reexec.pid); ok {
+			proc.Bury(e.PID)
+			k.preflightEnded(e)
+		}
+	}
 	for range 1024 { // then the channel and the timers have their turn
 		e, ok := proc.Peek(0)
 		if !ok {
 			k.full, k.behind = false, !k.core.turned
 			return
 		}
-		if e.PID == k.core.pid || e.PID == k.rescue.pid {
+		if e.PID == k.core.pid || e.PID == k.rescue.pid || e.PID == k.reexec.pid {
 			k.again = true // it died since we asked
 			return
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/sysmaster-go/sysmaster/init/apifs"
 	"github.com/sysmaster-go/sysmaster/init/bootenv"
 	"github.com/sysmaster-go/sysmaster/init/event"
+	"github.com/sysmaster-go/sysmaster/init/handover"
 	"github.com/sysmaster-go/sysmaster/init/keep"
 	"github.com/sysmaster-go/sysmaster/init/policy"
 	"github.com/sysmaster-go/sysmaster/init/process"
@@ -52,6 +53,12 @@ type keeper struct {
 	intent     fdstore.Shutdown // what the core took upon itself
 	intentDue  time.Time
 	end        fdstore.Shutdown
+
+	reexecs   uint64 // this process executed itself so often
+	reexec    reexecState
+	programs  succession
+	outcome   fdstore.Upgrade // of the last upgrade
+	inherited *handover.State // for what a later version wrote and this one hands on
 }
 
 // AcceptSignals takes over every signal that can be caught. Call it first thing
@@ -62,11 +69,17 @@ func AcceptSignals() *process.Signals { return process.AcceptSignals() }
 // keeper, it returns the exit code for main to give to os.Exit. The caller
 // must not wait for children, and must not handle signals.
 func Run(cfg Config) int {
+	if code, only := preflight(cfg); only {
+		return code
+	}
 	k := newKeeper(cfg.withDefaults())
-	k.settle()
+	if !k.takeOver() {
+		k.settle()
+	}
 	for k.end.Verb == fdstore.VerbNone {
 		k.guardedTurn()
 	}
+	k.releasePrograms()
 	sd := k.cfg.Shutdown
 	sd.Say = func(text string) { k.tell(event.Event{Kind: event.Shutdown, Text: text}) }
 	sd.WakeFD = max(k.cfg.Signals.WakeFD(), 0)
@@ -92,6 +105,17 @@ func newKeeper(cfg Config) *keeper {
 // settle makes the process what PID 1 has to be, and mounts what it needs.
 // None of it stops the boot: a core on half a machine can still offer a shell.
 func (k *keeper) settle() {
+	k.settleProcess()
+	if k.cfg.Subreaper {
+		k.must("become subreaper", unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+	} else {
+		k.settlePID1()
+	}
+	k.configure()
+}
+
+// settleProcess sets up what an execution of itself does not keep.
+func (k *keeper) settleProcess() {
 	runtime.LockOSThread()
 	// One processor: there is one loop, and each P costs memory and threads.
 	// The heap is some 100 KiB, so that the default of collecting at 4 MiB would
@@ -100,11 +124,9 @@ func (k *keeper) settle() {
 	runtime.GOMAXPROCS(1)
 	debug.SetGCPercent(25)
 	process.Park(4)
-	if k.cfg.Subreaper {
-		k.must("become subreaper", unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
-	} else {
-		k.settlePID1()
-	}
+}
+
+func (k *keeper) configure() {
 	if k.cfg.Configure != nil {
 		line, err := bootenv.ReadCmdline(*k.cfg.World, os.Args[1:])
 		k.must("read /proc/cmdline", err)
@@ -165,6 +187,8 @@ func (k *keeper) turn(now time.Time) {
 	k.takeSignals(now)
 	k.receive(now)
 	k.reap(now)
+	k.lookAtTrial(now)
+	k.lookAtReexec(now)
 	k.overdue(now)
 	if k.end.Verb != fdstore.VerbNone {
 		return
@@ -231,6 +255,14 @@ func (k *keeper) timeout(now time.Time) time.Duration {
 	}
 	if k.intent.Verb != fdstore.VerbNone {
 		until(k.intentDue)
+	}
+	if k.reexec.pid != 0 {
+		until(k.reexec.due)
+	}
+	for _, at := range [...]time.Time{k.trialDue(), k.programs.probation} {
+		if !at.IsZero() {
+			until(at)
+		}
 	}
 	if k.full {
 		until(k.nextCount)

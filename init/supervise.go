@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sysmaster-go/sysmaster/init/event"
+	"github.com/sysmaster-go/sysmaster/init/handover"
 	"github.com/sysmaster-go/sysmaster/init/keep"
 	"github.com/sysmaster-go/sysmaster/init/policy"
 	"github.com/sysmaster-go/sysmaster/state/fdstore"
@@ -22,6 +23,7 @@ type coreState struct {
 	version uint8
 	hello   bool         // it asked for what we keep ...
 	turned  bool         // ... and has completed a turn since: only then do we rely on it
+	started time.Time    // for its trial
 	watch   policy.Watch // of a core taken over in a re-exec: Started now, and Spoke if it turned
 	killAt  time.Time    // SIGABRT was sent; SIGKILL is due then
 	words   int          // what its last words go to; 0: nowhere
@@ -31,11 +33,16 @@ type coreState struct {
 	oomKnown bool
 
 	welcomed, storedEnd bool
-	unsent              []string // keys still to send
-	stored              uint32
-	results             []fdstore.Message
-	blocked, stuck      bool // its socket is full; and poll would not say so
-	deaf                bool // it closed its end
+	outcomeSent         bool
+
+	trial, late    bool     // it has not reported healthy yet, and is killed for that
+	healthy        bool     // it said so, and what its version is
+	adopted        bool     // it is to be told that it may act
+	unsent         []string // keys still to send
+	stored         uint32
+	results        []fdstore.Message
+	blocked, stuck bool // its socket is full; and poll would not say so
+	deaf           bool // it closed its end
 }
 
 // supervise starts, watches and kills the core, as far as the clock asks for it.
@@ -97,7 +104,8 @@ func (k *keeper) startCore(now time.Time) {
 		k.tell(event.Event{Kind: event.Internal, Text: "cannot make room for last words", Err: err})
 		words = 0
 	}
-	k.core = coreState{conn: conn, words: words, results: k.core.results[:0]}
+	path, trial := k.openCore()
+	k.core = coreState{conn: conn, words: words, results: k.core.results[:0], started: now, trial: trial}
 	k.core.watch.Started(now)
 	k.exits.Resend()
 	for n := range k.pending {
@@ -109,12 +117,19 @@ func (k *keeper) startCore(now time.Time) {
 	if words > 0 {
 		env, files = append(env, fdstore.EnvCrashFD+"=4"), append(files, uintptr(words))
 	}
-	if k.rescue.stage == policy.Rescue {
+	switch {
+	case trial:
+		env = append(env, fdstore.EnvRole+"="+fdstore.RoleTrial)
+	case k.rescue.stage == policy.Rescue:
 		env = append(env, fdstore.EnvRole+"="+fdstore.RoleRescue)
 	}
-	pid, err := spawn(k.cfg.Core, env, files, nil)
+	pid, err := spawn(path, k.cfg.Core, env, files, nil)
 	if err != nil {
 		k.closeChannel()
+		if k.coreNotExecuted(trial, err) {
+			k.core.trial, k.again = false, true
+			return
+		}
 		k.coreRefused(now, err)
 		return
 	}
@@ -122,20 +137,20 @@ func (k *keeper) startCore(now time.Time) {
 	k.tell(event.Event{Kind: event.CoreStarted, PID: pid, Generation: k.generation})
 }
 
-// spawn is the only place where init starts a program, until shutdown.
-func spawn(c Command, env []string, files []uintptr, attr *syscall.SysProcAttr) (int, error) {
+// spawn is the only place where init starts a program, until shutdown. path is c.Path or leads
+// to a descriptor of what it was.
+func spawn(path string, c Command, env []string, files []uintptr, attr *syscall.SysProcAttr) (int, error) {
 	base := c.Env
 	if base == nil {
 		base = syscall.Environ()
 	}
 	for _, v := range base { // of two values most programs see the first
-		switch name, _, _ := strings.Cut(v, "="); name {
-		case fdstore.EnvFD, fdstore.EnvCrashFD, fdstore.EnvRole:
-		default:
+		name, _, _ := strings.Cut(v, "=")
+		if name != fdstore.EnvFD && name != fdstore.EnvCrashFD && !handover.Name(v) {
 			env = append(env, v)
 		}
 	}
-	return syscall.ForkExec(c.Path, append([]string{c.Path}, c.Args...), &syscall.ProcAttr{Env: env, Files: files, Sys: attr})
+	return syscall.ForkExec(path, append([]string{c.Path}, c.Args...), &syscall.ProcAttr{Env: env, Files: files, Sys: attr})
 }
 
 func (k *keeper) coreRefused(now time.Time, err error) {
@@ -159,7 +174,12 @@ func (k *keeper) coreDied(now time.Time, e fdstore.Exit) {
 	k.lastCause, k.lastExit = cause, e
 	k.tell(event.Event{Kind: event.CoreDied, PID: e.PID, Cause: cause, Exit: e})
 	k.lastWords(now, e, cause)
+	forgiven := k.succeed(now, e, cause)
 	k.core = coreState{results: k.core.results[:0]}
+	if forgiven {
+		k.lastCause, k.startAt = fdstore.CauseKill, now // nothing that the next core should draw conclusions from
+		return
+	}
 	if cause == fdstore.CauseExit && e.Status == 0 && turned {
 		k.happened(now, policy.Replaced)
 		return

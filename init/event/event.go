@@ -31,6 +31,7 @@ const (
 	Internal     Kind = 16 // a bug of init: Text; it goes on
 	Registration Kind = 17 // Register refused: PID, Err
 	LastWords    Kind = 20 // a line of what the dead core wrote, made safe to print: PID, Text
+	Upgrade      Kind = 64 // of core or init: Text, Err
 )
 
 // Event is something that init did or saw. Fields that do not belong to the

@@ -160,3 +160,34 @@ func (l *Exits) Resend() {
 
 // Waiting is how many exits were sent and not acknowledged.
 func (l *Exits) Waiting() int { return l.waiting }
+
+// Each calls fn with all that is kept, in order, and gives the id of the next exit.
+func (l *Exits) Each(fn func(e fdstore.Exit, wanted, sent bool)) (nextID uint64) {
+	for i := range l.n {
+		if r := l.at(i); !r.gone {
+			fn(r.Exit, r.wanted, r.sent)
+		}
+	}
+	return l.nextID
+}
+
+// Restore adds one exit that Each has given, to a log of no others but such.
+func (l *Exits) Restore(e fdstore.Exit, wanted, sent bool) {
+	if l.n == len(l.ring) { // this init was told to keep fewer
+		ring := make([]Record, 2*len(l.ring))
+		copy(ring, l.ring)
+		l.ring = ring
+	}
+	l.ring[l.n] = Record{Exit: e, wanted: wanted, sent: sent}
+	l.n++
+	if !wanted {
+		l.unwanted++
+	}
+	if sent {
+		l.waiting++
+	}
+	l.nextID = max(l.nextID, e.ID+1)
+}
+
+// Continue sets the id of the next exit.
+func (l *Exits) Continue(nextID uint64) { l.nextID = max(l.nextID, nextID) }

@@ -66,6 +66,12 @@ func (h *History) Died(r Retry, now time.Time, cause fdstore.Cause, turned bool)
 	return min(r.Delay<<min(h.fails-2, 16), r.MaxDelay), false
 }
 
+// Deaths gives what NewHistory takes.
+func (h *History) Deaths() (own []time.Time, fails int) { return h.own, h.fails }
+
+// NewHistory continues a history of another process.
+func NewHistory(own []time.Time, fails int) History { return History{own: own, fails: fails} }
+
 // CauseOf classifies the end of a core that init did not kill.
 func CauseOf(code, status int32) fdstore.Cause {
 	if code == proc.CLDExited {

@@ -15,6 +15,8 @@ const EnvFD = "SYSMASTER_INIT_FD"
 const (
 	// EnvRole is the variable with the role that a core is started in; unset: the normal one.
 	EnvRole = "SYSMASTER_ROLE"
+	// RoleTrial: a core that has to report Healthy and to wait for Adopted before it writes or acts.
+	RoleTrial = "trial"
 	// RoleRescue: cores in the normal role cannot be kept alive. This one sets the log aside
 	// and offers rescue.target.
 	RoleRescue = "rescue"

@@ -1,0 +1,274 @@
+package pid1
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sysmaster-go/sysmaster/init/event"
+	"github.com/sysmaster-go/sysmaster/init/handover"
+	"github.com/sysmaster-go/sysmaster/init/keep"
+	"github.com/sysmaster-go/sysmaster/state/fdstore"
+)
+
+// How init replaces itself, in steps of which each can fail without a trace:
+//
+//  1. the new program is opened once: what happens to its path from here on does not matter
+//  2. a child of it reads a copy of the state, checks every descriptor, and reports; the loop goes on meanwhile
+//  3. signals wait in the kernel; the state as it is now is written; execve(2)
+//  4. the new program checks again; if anything is wrong it executes the old one, which it got
+//     as a descriptor, with the same state
+//
+// Nobody else notices: processes, descriptors and the core's channel are the kernel's, and stay.
+
+// reexecState is an exchange of init under way.
+type reexecState struct {
+	wanted bool // SIGTERM came: the program that now is where ours was
+	asked  *fdstore.Upgrade
+	fd     int // the new program, if asked
+
+	pid     int // of the preflight; 0: none
+	report  int
+	due     time.Time
+	killed  bool
+	request fdstore.Upgrade // what the preflight is for
+}
+
+// upgradeAsked is the core's request.
+func (k *keeper) upgradeAsked(now time.Time, m fdstore.Message) {
+	u := m.Upgrade
+	switch {
+	case m.FD < 0:
+		k.refused(u, unix.EMFILE)
+	case u.Target == fdstore.TargetCore:
+		k.coreAsked(now, m)
+	case k.reexec.asked != nil || k.reexec.pid != 0:
+		keep.Release(m.FD)
+		k.refused(u, unix.EBUSY)
+	default:
+		k.reexec.asked, k.reexec.fd = &u, m.FD
+	}
+}
+
+func (k *keeper) refused(u fdstore.Upgrade, err error) {
+	if u.From = k.cfg.Version; u.Target == fdstore.TargetCore {
+		u.From = k.programs.running.version
+	}
+	u.Result, u.Reason = fdstore.ResultRefused, fdstore.Shorten(err.Error(), fdstore.MaxReason)
+	k.settled(u)
+	k.tell(event.Event{Kind: event.Upgrade, Text: "cannot replace " + u.Target.String() + " by version " + u.To, Err: err})
+}
+
+// settled notes what became of an upgrade, for this core and for later ones.
+func (k *keeper) settled(u fdstore.Upgrade) {
+	u.From, u.To = fdstore.Shorten(u.From, fdstore.MaxVersion), fdstore.Shorten(u.To, fdstore.MaxVersion)
+	k.outcome, k.core.outcomeSent = u, false
+}
+
+// lookAtReexec begins what is wanted, and ends a preflight that takes too long.
+func (k *keeper) lookAtReexec(now time.Time) {
+	r := &k.reexec
+	switch {
+	case r.pid != 0 && !r.killed && !now.Before(r.due):
+		r.killed = true
+		r.due = now.Add(time.Hour)
+		if err := unix.Kill(r.pid, unix.SIGKILL); err != nil { // it stays ours until it is reaped
+			k.tell(event.Event{Kind: event.Internal, Text: "cannot kill the preflight", Err: err})
+		}
+	case r.pid != 0 || k.core.trial || k.programs.candidate.fd > 0: // one at a time
+	case r.asked != nil:
+		r.request, r.asked = *r.asked, nil
+		k.startPreflight(now)
+	case r.wanted:
+		r.wanted = false
+		r.request = fdstore.Upgrade{Target: fdstore.TargetInit, To: "as installed"}
+		var err error
+		if r.fd, err = openProgram(); err != nil {
+			k.refused(r.request, err)
+			return
+		}
+		k.startPreflight(now)
+	}
+}
+
+// openProgram opens the file from which this program was started, or what has replaced it.
+func openProgram() (int, error) {
+	const self = "/proc/self/exe"
+	if path, err := os.Readlink(self); err == nil {
+		fd, err := unix.Open(strings.TrimSuffix(path, " (deleted)"), unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+		if err == nil {
+			return fd, nil
+		}
+	}
+	return unix.Open(self, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+}
+
+// startPreflight is step 2.
+func (k *keeper) startPreflight(now time.Time) {
+	r := &k.reexec
+	err := k.spawnPreflight(now)
+	if err != nil {
+		k.endPreflight()
+		k.refused(r.request, err)
+	}
+}
+
+func (k *keeper) spawnPreflight(now time.Time) error {
+	r := &k.reexec
+	own, err := unix.Open("/proc/self/exe", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer keep.Release(own)
+	s, err := k.handOver(now, own)
+	if err != nil {
+		return err
+	}
+	memory, err := s.Write()
+	if err != nil {
+		return err
+	}
+	defer keep.Release(memory)
+	if r.report, err = handover.NewReport(); err != nil {
+		r.report = -1
+		return err
+	}
+	// The child sees each descriptor under its own number, as the successor will.
+	files := []uintptr{0, 1, 2}
+	keepFD := func(fd int) {
+		for len(files) <= fd {
+			files = append(files, ^uintptr(0))
+		}
+		files[fd] = uintptr(fd)
+	}
+	s.Descriptors(func(f *handover.FD) { keepFD(f.FD) })
+	for _, fd := range [...]int{memory, r.report, r.fd} { // the last leads to the program itself
+		keepFD(fd)
+	}
+	env := []string{
+		handover.EnvState + "=" + strconv.Itoa(memory), handover.EnvReport + "=" + strconv.Itoa(r.report),
+		handover.EnvRole + "=" + handover.RolePreflight,
+	}
+	c := Command{Path: os.Args[0], Args: os.Args[1:]}
+	if r.pid, err = spawn(fdPath(r.fd), c, env, files, &syscall.SysProcAttr{Setsid: true}); err != nil {
+		r.pid = 0
+		return err
+	}
+	r.due, r.killed = now.Add(k.cfg.Preflight), false
+	return nil
+}
+
+func fdPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
+
+// endPreflight closes what an attempt held.
+func (k *keeper) endPreflight() {
+	r := &k.reexec
+	for _, fd := range [...]*int{&r.report, &r.fd} {
+		if *fd > 0 {
+			keep.Release(*fd)
+		}
+		*fd = -1
+	}
+	r.pid = 0
+}
+
+// preflightEnded is step 3, or its refusal.
+func (k *keeper) preflightEnded(e fdstore.Exit) {
+	r := &k.reexec
+	r.pid = 0
+	version, problem, ok := handover.ReadReport(r.report)
+	var err error
+	switch {
+	case r.killed:
+		err = textError("its preflight did not end within " + k.cfg.Preflight.String())
+	case !ok:
+		err = textError("its preflight reported nothing: " + event.Describe(e.Code, e.Status))
+	case problem != "":
+		err = textError(fdstore.Shorten(problem, fdstore.MaxReason))
+	default:
+		r.request.To = fdstore.Shorten(version, fdstore.MaxVersion)
+		err = k.execute(time.Now())
+	}
+	k.endPreflight()
+	k.refused(r.request, err)
+}
+
+// textError is an error that is only said.
+type textError string
+
+func (e textError) Error() string { return string(e) }
+
+// execute is step 3; it returns only if that failed.
+func (k *keeper) execute(now time.Time) error {
+	r := &k.reexec
+	own, err := unix.Open("/proc/self/exe", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer keep.Release(own)
+	k.cfg.Signals.Hold()
+	defer k.cfg.Signals.Release()
+	k.takeSignals(now)
+	if k.end.Verb != fdstore.VerbNone {
+		return textError("the machine is going down")
+	}
+	r.request.From, r.request.Result = k.cfg.Version, fdstore.ResultAdopted
+	before, sent := k.outcome, k.core.outcomeSent
+	k.settled(r.request)
+	k.reexecs++
+	s, err := k.handOver(now, own)
+	memory := -1
+	if err == nil {
+		memory, err = s.Write()
+	}
+	if err == nil {
+		err = executeWith(s, memory, r.fd, own, "")
+		keep.Release(memory)
+	}
+	k.reexecs--
+	k.outcome, k.core.outcomeSent = before, sent
+	return err
+}
+
+// executeWith executes a program with a state; s, which may be nil, says which descriptors it
+// gets, and own is the program to come back to. It returns only if that failed.
+func executeWith(s *handover.State, memory, program, own int, back string) error {
+	env := slices.DeleteFunc(syscall.Environ(), handover.Name)
+	env = append(env, handover.EnvState+"="+strconv.Itoa(memory), handover.EnvOwn+"="+strconv.Itoa(own))
+	if back != "" {
+		env = append(env, handover.EnvBack+"="+back)
+	}
+	inherit(s, memory, true)
+	err := syscall.Exec(fdPath(program), os.Args, env)
+	inherit(s, memory, false)
+	return err
+}
+
+// inherit says whether the next program gets the descriptors.
+func inherit(s *handover.State, memory int, yes bool) {
+	flags := unix.FD_CLOEXEC
+	if yes {
+		flags = 0
+	}
+	set := func(fd int) { _, _ = unix.FcntlInt(uintptr(fd), unix.F_SETFD, flags) } // F_SETFD fails for bad numbers only
+	if s != nil {
+		s.Descriptors(func(f *handover.FD) { set(f.FD) })
+	}
+	set(memory)
+}
+
+// nameProcess gives the process the name that execution by a descriptor takes from it.
+func nameProcess() {
+	fd, err := unix.Open("/proc/self/comm", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	_, _ = unix.Write(fd, []byte(filepath.Base(os.Args[0]))) // only what ps shows
+	keep.Release(fd)
+}

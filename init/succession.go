@@ -1,0 +1,271 @@
+package pid1
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sysmaster-go/sysmaster/init/event"
+	"github.com/sysmaster-go/sysmaster/init/handover"
+	"github.com/sysmaster-go/sysmaster/init/keep"
+	"github.com/sysmaster-go/sysmaster/init/proc"
+	"github.com/sysmaster-go/sysmaster/state/fdstore"
+)
+
+// Which program the core is, and how another one takes its place:
+//
+//	state        the next core is        leaves it by
+//	running      what runs, held open    Upgrade: candidate; an orderly exit with another file at the path: candidate
+//	candidate    the new program         its death or TrialTimeout: running, rolled back; Healthy: probation
+//	probation    the new program         two deaths by itself: the old program, rolled back; Probation over: running
+//
+// A core on trial has SYSMASTER_ROLE=trial and does nothing until Adopted. The programs are
+// descriptors, opened once: what happens to their paths does not matter, and no memory is used
+// (a private copy in a memfd would be 6 MB that cannot be given back).
+
+// program is one that is held open.
+type program struct {
+	fd      int // 0: none
+	path    string
+	version string
+}
+
+func (p *program) release() {
+	if p.fd > 0 {
+		keep.Release(p.fd)
+	}
+	*p = program{}
+}
+
+// succession is what init knows of the core's programs.
+type succession struct {
+	running, previous, candidate program
+
+	request   fdstore.Upgrade // that brought the candidate, or what runs
+	askedAt   time.Time       // the core that asked has to end by itself
+	probation time.Time       // until then init goes back to previous by itself
+	deaths    int             // within it
+	aboutSent bool
+}
+
+// openCore gives the path by which the next core is executed, and whether it is on trial.
+func (k *keeper) openCore() (path string, trial bool) {
+	s := &k.programs
+	if s.candidate.fd > 0 {
+		return fdPath(s.candidate.fd), true
+	}
+	if s.running.fd == 0 {
+		fd, err := openFile(k.cfg.Core.Path)
+		if err != nil {
+			return k.cfg.Core.Path, false // whose execution says what is wrong
+		}
+		s.running = program{fd: fd, path: k.cfg.Core.Path}
+	}
+	return fdPath(s.running.fd), false
+}
+
+// openFile opens a regular file for reading and execution, without waiting for anybody.
+func openFile(path string) (int, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if err != nil {
+		return 0, err
+	}
+	var st unix.Stat_t
+	if err = unix.Fstat(fd, &st); err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
+		err = unix.EACCES
+	}
+	if err != nil {
+		keep.Release(fd)
+		return 0, err
+	}
+	return above(fd)
+}
+
+// above moves a descriptor out of the way of those that children get by number.
+func above(fd int) (int, error) {
+	moved, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 16)
+	keep.Release(fd)
+	if err != nil {
+		return 0, err
+	}
+	return moved, nil
+}
+
+// coreNotExecuted looks for another program after execve(2) refused one.
+func (k *keeper) coreNotExecuted(trial bool, err error) (handled bool) {
+	if trial {
+		k.goBack("cannot execute it: " + err.Error())
+		return true
+	}
+	k.programs.running.release() // perhaps its path leads to a better one
+	return false
+}
+
+// coreAsked takes a candidate.
+func (k *keeper) coreAsked(now time.Time, m fdstore.Message) {
+	s := &k.programs
+	if s.candidate.fd > 0 || k.core.trial {
+		keep.Release(m.FD)
+		k.refused(m.Upgrade, unix.EBUSY)
+		return
+	}
+	fd, err := above(m.FD)
+	if err != nil {
+		k.refused(m.Upgrade, err)
+		return
+	}
+	s.candidate = program{fd: fd, path: k.cfg.Core.Path, version: m.Upgrade.To}
+	s.request, s.askedAt = m.Upgrade, now
+}
+
+// noticeReplacement makes a candidate of the file that has taken the place of the running one,
+// when a core ended in order (daemon-reexec).
+func (k *keeper) noticeReplacement(e fdstore.Exit) {
+	s := &k.programs
+	if e.Code != proc.CLDExited || e.Status != 0 || s.candidate.fd > 0 || s.running.fd == 0 {
+		return
+	}
+	fd, err := openFile(k.cfg.Core.Path)
+	if err != nil {
+		return
+	}
+	was, err1 := handover.Identify("", s.running.fd)
+	is, err2 := handover.Identify("", fd)
+	was.FD, is.FD = 0, 0
+	if err1 != nil || err2 != nil || was == is {
+		keep.Release(fd)
+		return
+	}
+	s.candidate = program{fd: fd, path: k.cfg.Core.Path}
+	s.request = fdstore.Upgrade{Target: fdstore.TargetCore, To: "as installed"}
+}
+
+// healthy is a core's report that it has recovered.
+func (k *keeper) healthy(now time.Time, version string) {
+	s := &k.programs
+	s.aboutSent, k.core.healthy = false, true
+	if !k.core.trial {
+		s.running.version = version
+		return
+	}
+	k.core.trial = false
+	s.previous.release()
+	s.previous, s.running, s.candidate = s.running, s.candidate, program{}
+	s.running.version = version
+	s.request.From, s.request.To, s.request.Result, s.request.Reason = s.previous.version, version, fdstore.ResultAdopted, ""
+	s.probation, s.deaths = now.Add(k.cfg.Probation), 0
+	k.core.adopted = true
+	k.settled(s.request)
+	k.tell(event.Event{Kind: event.Upgrade, Text: "core " + version + " took over from " + s.previous.version})
+}
+
+// goBack gives the candidate up, or what runs on probation. The next core is the old program.
+func (k *keeper) goBack(why string) {
+	s := &k.programs
+	if s.candidate.fd > 0 {
+		s.candidate.release()
+		s.request.From = s.running.version
+	} else {
+		s.request.From = s.previous.version
+		s.running.release()
+		s.running, s.previous = s.previous, program{}
+	}
+	s.probation = time.Time{}
+	s.request.Result, s.request.Reason = fdstore.ResultRolledBack, fdstore.Shorten(why, fdstore.MaxReason)
+	k.settled(s.request)
+	k.tell(event.Event{Kind: event.Upgrade, Text: "going back to core " + s.running.version, Err: textError(why)})
+}
+
+// succeed decides what a core's death means for its program. True: it does not count.
+func (k *keeper) succeed(now time.Time, e fdstore.Exit, cause fdstore.Cause) bool {
+	s, c := &k.programs, &k.core
+	switch {
+	case c.trial && c.late:
+		k.goBack("it did not report healthy within " + k.cfg.TrialTimeout.String())
+	case c.trial:
+		k.goBack("it ended before it reported healthy: " + event.Describe(e.Code, e.Status))
+	case s.candidate.fd > 0:
+		return true // what asked for it ended, as it should
+	case now.Before(s.probation) && cause != fdstore.CauseKill:
+		if s.deaths++; s.deaths < 2 {
+			return false
+		}
+		k.goBack("it died by itself within its probation: " + event.Describe(e.Code, e.Status))
+	default:
+		k.noticeReplacement(e)
+		return k.programs.candidate.fd > 0
+	}
+	return true
+}
+
+// lookAtTrial ends what takes too long.
+func (k *keeper) lookAtTrial(now time.Time) {
+	s, c := &k.programs, &k.core
+	if at := k.trialDue(); !at.IsZero() && !now.Before(at) {
+		switch {
+		case c.trial:
+			c.late = true
+			k.signalCore(unix.SIGKILL)
+			c.started = now // should it not die of that, it is asked again
+		default: // the asking core did not end
+			s.candidate.release()
+			k.refused(s.request, unix.ETIMEDOUT)
+		}
+	}
+	if !s.probation.IsZero() && !now.Before(s.probation) {
+		s.probation, s.aboutSent = time.Time{}, false
+	}
+}
+
+// trialDue is when lookAtTrial has to kill or refuse; zero: there is nothing to wait for.
+func (k *keeper) trialDue() time.Time {
+	switch {
+	case k.core.pid != 0 && k.core.trial:
+		return k.core.started.Add(k.cfg.TrialTimeout)
+	case k.core.pid != 0 && k.programs.candidate.fd > 0:
+		return k.programs.askedAt.Add(k.cfg.TrialTimeout)
+	}
+	return time.Time{}
+}
+
+// about is what the core is told of init and of the way back.
+func (k *keeper) about(now time.Time) fdstore.About {
+	s := &k.programs
+	return fdstore.About{
+		Version: k.cfg.Version, Protected: k.cfg.Signals.Sealed(),
+		Previous: s.previous.version, Held: s.previous.fd > 0, Probation: max(0, s.probation.Sub(now)),
+	}
+}
+
+// handOverPrograms and restorePrograms carry them over an execution of init.
+func (k *keeper) handOverPrograms(s *handover.State, c clock, identify func(string, int) handover.FD) {
+	p := &k.programs
+	if p.running.fd > 0 {
+		s.Running = handover.Binary{File: identify("running", p.running.fd), Path: p.running.path, Version: p.running.version}
+	}
+	if p.previous.fd > 0 {
+		s.Previous = handover.Binary{
+			File: identify("previous", p.previous.fd), Path: p.previous.path, Version: p.previous.version, Deadline: c.out(p.probation),
+		}
+	}
+}
+
+func (k *keeper) restorePrograms(s *handover.State, c clock) {
+	take := func(b handover.Binary) program {
+		if b.File == (handover.FD{}) || b.File.Check() != nil {
+			return program{}
+		}
+		return program{fd: b.File.FD, path: b.Path, version: b.Version}
+	}
+	k.programs.running, k.programs.previous = take(s.Running), take(s.Previous)
+	k.programs.probation = c.in(s.Previous.Deadline)
+	k.programs.request = s.Outcome
+}
+
+// releasePrograms lets go of files that may have no name any more, which would keep their file
+// system from becoming read-only.
+func (k *keeper) releasePrograms() {
+	for _, p := range [...]*program{&k.programs.running, &k.programs.previous, &k.programs.candidate} {
+		p.release()
+	}
+}

@@ -1,0 +1,281 @@
+package pid1
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sysmaster-go/sysmaster/init/event"
+	"github.com/sysmaster-go/sysmaster/init/handover"
+	"github.com/sysmaster-go/sysmaster/init/keep"
+	"github.com/sysmaster-go/sysmaster/init/policy"
+	"github.com/sysmaster-go/sysmaster/init/process"
+	"github.com/sysmaster-go/sysmaster/state/fdstore"
+)
+
+// clock translates between time.Time, which is a process's own, and CLOCK_MONOTONIC.
+type clock struct {
+	now  time.Time
+	mono int64
+}
+
+func newClock(now time.Time) clock {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) // cannot fail
+	return clock{now, ts.Nano() - int64(time.Since(now))}
+}
+
+func (c clock) out(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return max(c.mono+int64(t.Sub(c.now)), 1)
+}
+
+func (c clock) in(at int64) time.Time {
+	if at == 0 {
+		return time.Time{}
+	}
+	return c.now.Add(time.Duration(at - c.mono))
+}
+
+// preflight is the whole life of a child that only looks (handover.RolePreflight).
+func preflight(cfg Config) (code int, only bool) {
+	if os.Getenv(handover.EnvRole) != handover.RolePreflight {
+		return 0, false
+	}
+	report, err := strconv.Atoi(os.Getenv(handover.EnvReport))
+	if err != nil {
+		return 3, true
+	}
+	s, err := inherited()
+	if err == nil {
+		err = s.Check()
+	}
+	if err == nil {
+		err = newKeeper(cfg.withDefaults()).restore(s, time.Now())
+	}
+	if handover.Report(report, cfg.withDefaults().Version, err) != nil {
+		return 4, true
+	}
+	return 0, true
+}
+
+// number is the descriptor that a variable of the environment names; -1: none.
+func number(name string) int {
+	fd, err := strconv.Atoi(os.Getenv(name))
+	if err != nil || fd <= 2 {
+		return -1
+	}
+	return fd
+}
+
+// inherited reads what the program before handed over.
+func inherited() (*handover.State, error) { return handover.Read(number(handover.EnvState)) }
+
+// takeOver goes on where the program that executed this one was. False: nobody did. If it cannot,
+// it executes that program again; and if that is where it comes from, takes what it can.
+func (k *keeper) takeOver() bool {
+	if os.Getenv(handover.EnvState) == "" {
+		return false
+	}
+	back, memory, own := os.Getenv(handover.EnvBack), number(handover.EnvState), number(handover.EnvOwn)
+	s, err := k.tryTakeOver(back != "")
+	if err != nil && back == "" {
+		k.tell(event.Event{Kind: event.Upgrade, Text: "this init cannot take over, going back", Err: err})
+		k.cfg.Signals.Hold()
+		err = executeWith(s, memory, own, own, fdstore.Shorten(err.Error(), fdstore.MaxReason))
+		k.cfg.Signals.Release()
+	}
+	if err != nil {
+		k.tell(event.Event{Kind: event.Upgrade, Text: "taking over what can be", Err: err})
+	}
+	for _, fd := range [...]int{memory, own} {
+		if fd > 2 {
+			keep.Release(fd)
+		}
+	}
+	for _, v := range syscall.Environ() {
+		if name, _, _ := strings.Cut(v, "="); handover.Name(v) {
+			k.must("clean the environment", os.Unsetenv(name))
+		}
+	}
+	nameProcess()
+	k.configure()
+	if back != "" {
+		u := k.outcome
+		u.Result, u.Reason = fdstore.ResultRolledBack, back
+		k.settled(u)
+	}
+	k.tell(event.Event{Kind: event.Upgrade, Text: "init " + k.cfg.Version + " goes on, execution " + strconv.FormatUint(k.reexecs, 10)})
+	if !k.cfg.Signals.Sealed() && k.reexecs == 1 {
+		k.tell(event.Event{Kind: event.Upgrade, Text: "this init was built without the overlay of init/process: a signal in its first milliseconds ends it"})
+	}
+	return true
+}
+
+// tryTakeOver survives a bug of ours, so that there is a way back. anyway: there is none.
+func (k *keeper) tryTakeOver(anyway bool) (s *handover.State, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = textError("internal error while taking over")
+		}
+	}()
+	k.settleProcess()
+	if s, err = inherited(); err != nil {
+		return nil, err
+	}
+	if err = s.Check(); err != nil && !anyway {
+		return s, err
+	}
+	inherit(s, number(handover.EnvState), false)
+	if failure := k.restore(s, time.Now()); failure != nil {
+		err = failure
+	}
+	return s, err
+}
+
+// handOver describes all that init knows.
+func (k *keeper) handOver(now time.Time, own int) (*handover.State, error) {
+	c := newClock(now)
+	s := &handover.State{}
+	if k.inherited != nil {
+		s = k.inherited.Rest()
+	}
+	s.Version, s.Reexecs, s.Generation = k.cfg.Version, k.reexecs, k.generation
+	s.LastCause, s.LastExit, s.Lost, s.Behind = k.lastCause, k.lastExit, k.lost, k.behind
+	deaths, fails := k.history.Deaths()
+	s.Fails = int64(fails)
+	for _, t := range deaths {
+		s.Deaths = append(s.Deaths, c.out(t))
+	}
+	s.StartAt = c.out(k.startAt)
+	s.Rescue = handover.Rescue{Stage: uint8(k.rescue.stage), PID: int64(k.rescue.pid), Next: int64(k.rescue.next), Started: c.out(k.rescue.started)}
+	s.NextExit = k.exits.Each(func(e fdstore.Exit, wanted, sent bool) {
+		s.Exits = append(s.Exits, handover.Exit{Exit: e, Wanted: wanted, Sent: sent})
+	})
+	for pid, start := range k.registered {
+		s.Registered = append(s.Registered, handover.Process{PID: int64(pid), Start: start})
+	}
+	for n := range k.pending {
+		if p := &k.pending[n]; p.id != 0 {
+			s.Pending = append(s.Pending, handover.Signal{Number: int64(n), ID: p.id, Sent: p.sent, Verb: p.verb, Due: c.out(p.due)})
+		}
+	}
+	s.SignalID, s.Bursts, s.BurstAt = k.signalID, int64(k.bursts), c.out(k.burstStart)
+	s.Intent, s.Due, s.Outcome = k.intent, c.out(k.intentDue), k.outcome
+	k.handOverCore(s, c)
+	return s, k.handOverFDs(s, c, own)
+}
+
+func (k *keeper) handOverCore(s *handover.State, c clock) {
+	o := &k.core
+	s.Core.PID, s.Core.Version, s.Core.Hello, s.Core.Turned = int64(o.pid), o.version, o.hello, o.turned
+	s.Core.Welcomed, s.Core.Complete, s.Core.Unsent, s.Core.Stored = o.welcomed, o.storedEnd, o.unsent, o.stored
+	s.Core.Healthy = o.healthy
+	s.Core.KillAt, s.Core.Started, s.Core.Bad, s.Core.Deaf = c.out(o.killAt), c.out(o.started), int64(o.bad), o.deaf
+	for _, m := range o.results {
+		if p, err := fdstore.Append(nil, m); err == nil { // we made it: it can be encoded
+			s.Core.Results = append(s.Core.Results, p)
+		}
+	}
+}
+
+func (k *keeper) handOverFDs(s *handover.State, c clock, own int) (err error) {
+	identify := func(key string, fd int) (f handover.FD) {
+		f, e := handover.Identify(key, fd)
+		if e != nil && err == nil {
+			err = e
+		}
+		return f
+	}
+	for _, key := range k.store.Keys() {
+		fd, _ := k.store.Get(key)
+		s.FDs = append(s.FDs, identify(key, fd))
+	}
+	if k.core.conn != nil {
+		s.Core.Conn = identify("channel", k.core.conn.FD())
+	}
+	if k.core.words > 0 {
+		s.Core.Words = identify("last words", k.core.words)
+	}
+	k.handOverPrograms(s, c, identify)
+	s.Own = identify("own program", own)
+	return err
+}
+
+// restore is handOver's reverse.
+func (k *keeper) restore(s *handover.State, now time.Time) error {
+	c := newClock(now)
+	if len(s.FDs) > k.cfg.MaxFDs {
+		return handover.ErrBounds
+	}
+	k.inherited = s.Rest()
+	k.reexecs, k.generation, k.lastCause, k.lastExit, k.lost, k.behind = s.Reexecs, s.Generation, s.LastCause, s.LastExit, s.Lost, s.Behind
+	deaths := make([]time.Time, len(s.Deaths))
+	for i, at := range s.Deaths {
+		deaths[i] = c.in(at)
+	}
+	k.history, k.startAt = policy.NewHistory(deaths, int(s.Fails)), c.in(s.StartAt)
+	k.rescue = rescueState{stage: policy.Stage(s.Rescue.Stage), pid: int(s.Rescue.PID), next: int(s.Rescue.Next), started: c.in(s.Rescue.Started)}
+	for _, x := range s.Exits {
+		k.exits.Restore(x.Exit, x.Wanted, x.Sent)
+	}
+	k.exits.Continue(s.NextExit)
+	for _, p := range s.Registered {
+		k.registered[int(p.PID)] = p.Start
+	}
+	if s.Rescue.Stage > uint8(policy.Rest) {
+		return handover.ErrBounds
+	}
+	for _, p := range s.Pending {
+		if p.Number < 1 || p.Number > process.SignalMax {
+			return handover.ErrBounds
+		}
+		k.pending[p.Number] = pendingSignal{id: p.ID, sent: p.Sent, verb: p.Verb, due: c.in(p.Due)}
+	}
+	k.signalID, k.bursts, k.burstStart = s.SignalID, int(s.Bursts), c.in(s.BurstAt)
+	k.intent, k.intentDue, k.outcome = s.Intent, c.in(s.Due), s.Outcome
+	for _, f := range s.FDs {
+		if f.Check() == nil {
+			k.store.Put(f.Key, f.FD)
+		}
+	}
+	k.restorePrograms(s, c)
+	return k.restoreCore(s, c)
+}
+
+func (k *keeper) restoreCore(s *handover.State, c clock) error {
+	o := &k.core
+	o.pid, o.version, o.hello, o.turned = int(s.Core.PID), s.Core.Version, s.Core.Hello, s.Core.Turned
+	o.welcomed, o.storedEnd, o.unsent, o.stored = s.Core.Welcomed, s.Core.Complete, s.Core.Unsent, s.Core.Stored
+	o.healthy = s.Core.Healthy
+	o.killAt, o.started, o.bad, o.deaf = c.in(s.Core.KillAt), c.in(s.Core.Started), int(s.Core.Bad), s.Core.Deaf
+	o.watch.Started(c.now)
+	if o.turned {
+		o.watch.Spoke(c.now, k.cfg.HangIdle, true, k.exits.Waiting() > 0 || k.signalsWaiting())
+	}
+	if s.Core.Words != (handover.FD{}) && s.Core.Words.Check() == nil {
+		o.words = s.Core.Words.FD
+	}
+	for _, p := range s.Core.Results {
+		m, err := fdstore.Decode(p)
+		if err != nil {
+			return err
+		}
+		o.results = append(o.results, m)
+	}
+	if s.Core.Conn == (handover.FD{}) {
+		return nil
+	}
+	conn, err := fdstore.NewConn(s.Core.Conn.FD)
+	if err == nil {
+		conn.Discard(k.store.Close)
+		o.conn = conn
+	}
+	return err
+}

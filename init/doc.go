@@ -23,6 +23,9 @@
 // A core's last words go to memory of fixed size that init gives it; the last few are kept in
 // the store under fdstore.CrashPrefix. Who is killed, also for memory, leaves none.
 //
+// Init executes itself on SIGTERM, or another version when the core hands it one (reexec.go), and
+// exchanges the core's program, on trial and with a way back (succession.go).
+//
 // What remains fatal is Go's own: exhausted memory, a thread that cannot be
 // created when all that are parked hang, a start with standard descriptors closed and
 // no /dev/null; and on other machines than amd64 and arm64 a synchronous signal queued by

@@ -79,7 +79,7 @@ func (e *Engine) acknowledge() {
 
 // act is the second half of step 4.
 func (e *Engine) act() error {
-	if len(e.held) > 0 {
+	if len(e.held) > 0 && e.storeErr == nil { // else hold decides: a unit may be stopped by now
 		e.intents = append(e.held, e.intents...)
 		e.held = nil
 	}

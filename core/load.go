@@ -115,7 +115,11 @@ func (e *Engine) adoptSpec(x *entry, spec *unit.Spec) *entry {
 			LoadError: "its files are too big: " + strconv.Itoa(n) + " bytes of settings, at most " + strconv.Itoa(maxSpec)}
 	}
 	x.stale, x.loaded, x.specDirty = false, true, true
-	e.setSpec(x, spec)
+	if x.u != nil { // its file was gone, and was looked for again
+		e.respec(x, spec)
+	} else {
+		e.setSpec(x, spec)
+	}
 	e.alias(x)
 	e.publish(UnitNew{x.name})
 	e.touch(x)

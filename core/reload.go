@@ -81,6 +81,11 @@ func (e *Engine) applyReload() {
 	e.rename()
 	e.relink()
 	e.untieJobs()
+	for _, x := range e.byName() { // the order may not be what they waited for
+		if x.job != nil && !x.job.running {
+			e.queueRun(x)
+		}
+	}
 	e.publish(Reloading{false})
 	for _, q := range r.requests {
 		e.reply(q, Response{})

@@ -4,7 +4,7 @@ GO      ?= go
 LDFLAGS := -s -w
 BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)"
 
-.PHONY: help build run test race check fuzz torture vm bench bench-vm size clean
+.PHONY: help build run test race check sim fuzz torture vm bench bench-vm size clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,12 @@ check: ## formatting, go vet and staticcheck
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not gofmt'ed:"; echo "$$out"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+
+SIM_TURNS   ?= 1000000
+SIM_CRASHES ?= 100000
+sim: ## the simulator: SIM_TURNS turns (1000000) and SIM_CRASHES crash points (100000); SIM_SEED=n replays one seed
+	SIM_TURNS=$(SIM_TURNS) SIM_CRASHES=$(SIM_CRASHES) SIM_SEED=$(SIM_SEED) SIM_FIRST=$(SIM_FIRST) GOGC=400 \
+		$(GO) test -count=1 -timeout 15m -v -run 'TestExplore|TestCrashEverywhereInEveryScenario|TestCorpus' ./core/sim
 
 FUZZTIME ?= 30s
 fuzz: ## every fuzz target for FUZZTIME (30s)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sort"
 
+	"github.com/sysmaster-go/sysmaster/core"
 	"github.com/sysmaster-go/sysmaster/core/sys"
 	"github.com/sysmaster-go/sysmaster/unit"
 )
@@ -26,6 +27,10 @@ type pathWatch struct {
 func (m *Machine) Act(in sys.Intent) {
 	m.acted++
 	m.note("act", in.Unit, int64(in.Seq), 0, in.Effect)
+	if _, spawn := in.Effect.(unit.Spawn); spawn && m.poison[in.Unit] > 0 && !m.muted {
+		m.poison[in.Unit]--
+		panic(core.Fatal{What: "it spawns for " + string(in.Unit)})
+	}
 	switch in.Effect.(type) {
 	case sys.Load, sys.Check, sys.Shutdown, sys.Reexec:
 		m.after(0, happening{gen: m.coreGen, do: doManager, act: in})
@@ -238,7 +243,9 @@ func (m *Machine) Probe(in sys.Intent) sys.Outcome {
 			continue
 		}
 		m.note("probe found", in.Unit, int64(in.Seq), int64(p.proc.PID), nil)
-		m.watchGroup(in.CGroup, false)
+		if !p.dead {
+			m.watchGroup(in.CGroup, true)
+		}
 		execed := sys.Input{Unit: in.Unit, CGroup: in.CGroup, Body: unit.Execed{Seq: in.Seq}}
 		m.ready = slices.Insert(m.ready, 0, execed) // before an Exited that waits
 		return sys.Outcome{State: sys.Done, Event: unit.Spawned{Seq: in.Seq, Role: s.Role, Proc: p.proc}}
@@ -330,7 +337,13 @@ func (m *Machine) attach(in sys.Intent, f unit.Attach) {
 
 // watchGroup has the core told when a group becomes empty; with tell also if it is.
 func (m *Machine) watchGroup(cgroup string, tell bool) {
-	if cgroup == "" || !m.exists[cgroup] || m.groups[cgroup] {
+	switch {
+	case cgroup == "" || m.groups[cgroup]:
+		return
+	case !m.exists[cgroup]:
+		if tell {
+			m.ready = append(m.ready, m.forGroup(cgroup, unit.CgroupEmpty{}))
+		}
 		return
 	}
 	m.groups[cgroup] = true

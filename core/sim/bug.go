@@ -2,6 +2,7 @@ package sim
 
 import (
 	"github.com/sysmaster-go/sysmaster/core/sys"
+	"github.com/sysmaster-go/sysmaster/state"
 	"github.com/sysmaster-go/sysmaster/unit"
 )
 
@@ -16,11 +17,26 @@ const (
 	bugDropSpawn plantedBug = "a spawn is never answered"
 	bugTwice     plantedBug = "a spawn is carried out twice"
 	bugDropAck   plantedBug = "an acknowledgement gets lost on its way"
+	bugLoseJob   plantedBug = "a crash loses the job that was acknowledged last"
+	bugPanic     plantedBug = "the world panics"
 )
 
 // loses reports whether p's end gets lost.
 func (b plantedBug) loses(m *Machine, p *process) bool {
 	return b == bugLoseExit && p.role == "main" && m.rng.IntN(4) == 0
+}
+
+// forgets loses the records of units whose jobs were acknowledged.
+func (b plantedBug) forgets(m *Machine) error {
+	if b != bugLoseJob || m.store.mem == nil {
+		return nil
+	}
+	for _, a := range m.check.acked {
+		if err := m.store.mem.Commit([]state.Record{{Segment: state.Units, Key: string(a.unit)}}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // drops reports whether an effect is not to be carried out.
@@ -37,6 +53,10 @@ func (b plantedBug) drops(m *Machine, in sys.Intent) bool {
 	case bugDropSpawn:
 		_, ok := in.Effect.(unit.Spawn)
 		return ok && m.rng.IntN(8) == 0
+	case bugPanic:
+		if _, ok := in.Effect.(unit.Spawn); ok {
+			panic("planted")
+		}
 	case bugTwice:
 		if _, ok := in.Effect.(unit.Spawn); ok && m.rng.IntN(8) == 0 {
 			m.carryOut(in)

@@ -74,7 +74,7 @@ func (c *checker) acknowledged(id core.JobID, n unit.Name, at time.Duration) {
 
 // born looks at each process that is made.
 func (c *checker) born(m *Machine, p *process) {
-	if p.role != "main" {
+	if p.role != "main" || m.store.damaged { // a commit that is lost is not known to have started it
 		return
 	}
 	for _, q := range m.procs {
@@ -132,6 +132,9 @@ func (m *Machine) checkMain(*core.View) *Violation {
 func (m *Machine) checkUnits(v *core.View) (bad *Violation) {
 	owner := make(map[int]unit.Name, 16)
 	v.Units(func(u *core.UnitView) bool {
+		if u.Quarantine != nil {
+			return true // nothing is done to it on purpose
+		}
 		mains := 0
 		for _, p := range u.Procs {
 			m.check.known[p.Proc] = true
@@ -247,7 +250,7 @@ func (m *Machine) keeps(u *core.UnitView, p *process) bool {
 	if u == nil {
 		return false
 	}
-	if m.store.damaged || u.State.Result == "resources" && u.Load != unit.LoadLoaded || m.frozen[p.cgroup] > m.now {
+	if u.Quarantine != nil || m.store.damaged || u.State.Result == "resources" && u.Load != unit.LoadLoaded || m.frozen[p.cgroup] > m.now {
 		return true
 	}
 	if u.Spec == nil {
@@ -266,13 +269,26 @@ func (m *Machine) quiet() error {
 	if m.cfg.Unchecked || m.store.broken != "" {
 		return nil
 	}
-	for _, j := range m.engine.View().Jobs() {
-		return m.violated(RuleJobEnds, j.Unit, fmt.Sprintf("job %d %v can never end: nothing is left to happen", j.ID, j.Type))
+	v := m.engine.View()
+	var bad *Violation
+	v.Units(func(u *core.UnitView) bool {
+		for _, p := range u.Procs {
+			if q := m.procs[p.Proc.PID]; (q == nil || q.proc != p.Proc || q.dead) && u.Quarantine == nil {
+				bad = m.violated(RuleExit, u.Name, fmt.Sprintf("the end of process %d is never told", p.Proc.PID))
+			}
+		}
+		return bad == nil
+	})
+	if bad != nil {
+		return bad
 	}
 	for p := range m.check.since {
-		if q := m.procs[p.PID]; q != nil && q.proc == p && !q.dead {
+		if q := m.procs[p.PID]; q != nil && q.proc == p && !q.dead && (v.Unit(q.unit) == nil || !lists(v.Unit(q.unit), p)) {
 			return m.violated(RuleOwner, q.unit, fmt.Sprintf("process %d will live for ever without an owner", p.PID))
 		}
+	}
+	for _, j := range v.Jobs() {
+		return m.violated(RuleJobEnds, j.Unit, fmt.Sprintf("job %d %v can never end: nothing is left to happen", j.ID, j.Type))
 	}
 	return nil
 }

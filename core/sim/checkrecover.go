@@ -9,13 +9,19 @@ import (
 // crashing notes what the next core must find: what the last one published, if that is what it
 // had committed.
 func (c *checker) crashing(m *Machine) {
+	c.removed, c.reload = c.removed[:0], false
+	if m.turnless() {
+		return // it died before it did anything: what the one before had published still stands
+	}
 	c.view = nil
 	published := !m.committed || m.stage == core.StageReplied
 	if m.engine != nil && published && m.store.works() {
 		c.view = m.engine.View()
 	}
-	c.removed, c.reload = c.removed[:0], false
 }
+
+// turnless: the core is dying inside of its recovery.
+func (m *Machine) turnless() bool { return m.stage == core.StageRecovered }
 
 // recovered compares the new core with the last one.
 func (c *checker) recovered(m *Machine) error {
@@ -115,6 +121,7 @@ func (m *Machine) RecoverTwice() error {
 	m.stats.Doubled++
 	n := m.clone()
 	n.ready, n.muted = nil, true
+	n.planned, n.hangNext = nil, false
 	n.cfg.Faults = Faults{}
 	n.queue = nil
 	var first *core.View

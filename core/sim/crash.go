@@ -45,58 +45,73 @@ func (m *Machine) checkpoint(s core.Stage) bool {
 		m.hangNext, m.cause = false, causeHang
 		return false
 	}
-	if m.crashAfter >= 0 {
-		if m.crashAfter--; m.crashAfter < 0 {
-			return false
-		}
-		return true
-	}
-	if f := &m.cfg.Faults; f.Crash > 0 && (f.MaxCrashes == 0 || m.crashed < f.MaxCrashes) && m.chance(f.Crash) {
+	f := &m.cfg.Faults
+	dies := m.chance(f.Crash) && (f.MaxCrashes == 0 || m.crashed < f.MaxCrashes) // drawn in any case: a replay must draw the same
+	hangs := dies && m.chance(f.Hang)
+	switch {
+	case m.crashAfter >= 0:
+		m.crashAfter--
+		return m.crashAfter >= 0
+	case hangs:
+		m.cause = causeHang
+	case dies:
 		m.cause = causeCrash
-		if m.chance(f.Hang) {
-			m.cause = causeHang
-		}
-		return false
 	}
-	return true
+	return !dies
 }
 
 // crash ends the core. Its children, the descriptors and the messages that it did not acknowledge
 // stay; its clients, watches and effects under way do not. down is how long it takes until the
 // next one begins.
 func (m *Machine) crash(cause string, down time.Duration) error {
-	m.note("core dies: "+cause, "", int64(m.coreGen), int64(m.stage), nil)
 	m.check.crashing(m)
-	m.crashed++
-	m.stats.Crashes++
-	if cause == causeHang {
-		m.stats.Hangs++
-	}
-	m.crashAfter, m.cause = -1, cause
 	m.again()
 	clear(m.watched)
 	clear(m.paths)
 	clear(m.groups)
 	clear(m.lanes)
 	clear(m.emptied)
-	m.coreDown = true
 	if down > 0 { // the world goes on without a core
+		m.coreDown = true
 		end := m.now + down
 		for len(m.queue) > 0 && m.queue[0].at <= end {
 			m.now = max(m.now, m.queue[0].at)
 			m.arrive()
 		}
 		m.now = end
+		m.coreDown = false
 	}
-	m.coreDown = false
-	if err := m.store.crash(m); err != nil {
+	if err := m.die(cause); err != nil {
 		return err
 	}
-	if err := m.renew(); err != nil {
+	if err := m.start(); err != nil {
 		return err
 	}
 	m.disconnected()
 	return m.check.recovered(m)
+}
+
+// die counts a death, and hands the store over to the next core.
+func (m *Machine) die(cause string) error {
+	m.note("core dies: "+cause, "", int64(m.coreGen), int64(m.stage), nil)
+	m.crashed++
+	m.stats.Crashes++
+	if cause == causeHang {
+		m.stats.Hangs++
+	}
+	m.flight.blame = cause == causeHang || cause == causePoison
+	m.crashAfter, m.cause = -1, causeCrash
+	m.path = append(m.path, m.points-m.pathFrom-1)
+	m.pathFrom = m.points
+	if len(m.planned) > 0 {
+		m.crashAfter, m.planned = m.planned[0], m.planned[1:]
+	}
+	m.again() // what the probes of a recovery found dies with it
+	clear(m.groups)
+	if err := m.bug.forgets(m); err != nil {
+		return err
+	}
+	return m.store.crash(m)
 }
 
 // Fork gives an independent copy of the machine in which the core has died at this moment, and a
@@ -131,10 +146,11 @@ func (m *Machine) clone() *Machine {
 	n.files, n.exists = maps.Clone(m.files), maps.Clone(m.exists)
 	n.groups, n.emptied = maps.Clone(m.groups), maps.Clone(m.emptied)
 	n.frozen, n.runs = maps.Clone(m.frozen), maps.Clone(m.runs)
+	n.flight, n.poison = m.flight.clone(), maps.Clone(m.poison)
 	n.lanes = make(map[unit.Name]*lane)
 	n.started = slices.Clone(m.started)
 	n.failSpawns = slices.Clone(m.failSpawns)
-	n.messages = slices.Clip(m.messages)
+	n.messages, n.path = slices.Clip(m.messages), slices.Clip(m.path)
 	n.clients = make([]*client, len(m.clients))
 	for i, c := range m.clients {
 		d := *c
@@ -143,7 +159,6 @@ func (m *Machine) clone() *Machine {
 	}
 	n.check = m.check.clone()
 	n.store = m.store.clone()
-	n.flight = m.flight.clone()
 	n.onPoint, n.pointErr = nil, nil
 	return &n
 }

@@ -45,6 +45,7 @@ const (
 	FaultLoseFD    FaultKind = "lose-fd"    // init loses the descriptor Key
 	FaultSpawn     FaultKind = "spawn"      // the next Times (0: 1) spawns of Path fail at Step with Status (0: 203)
 	FaultConnect   FaultKind = "connect"    // a client connects to the socket Key
+	FaultPoison    FaultKind = "poison"     // the core dies at each of the next Times (0: for ever) spawns of Unit, by itself
 	FaultSignal    FaultKind = "signal"     // PID 1 gets Signal
 )
 
@@ -90,6 +91,8 @@ func (m *Machine) Fail(f Fault) error {
 		m.failSpawns = append(m.failSpawns, f)
 	case FaultConnect:
 		m.Connect(f.Key)
+	case FaultPoison:
+		m.poison[f.Unit] = or(f.Times, 1<<30)
 	case FaultSignal:
 		m.Signal(f.Signal)
 	default:

@@ -3,6 +3,7 @@ package sim
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/sysmaster-go/sysmaster/core/sys"
@@ -105,12 +106,28 @@ func (m *Machine) again() {
 	}
 	slices.SortFunc(list, func(a, b sys.Input) int { return cmp.Compare(a.ID, b.ID) })
 	for i := range list {
-		if _, ok := list[i].Body.(unit.Exited); ok {
+		switch b := list[i].Body.(type) {
+		case unit.Exited:
 			list[i].Unit = ""
+		case unit.Notified:
+			list[i].Body = m.takeAgain(b)
 		}
 	}
 	m.ready = list
 	clear(m.peeked)
+}
+
+// takeAgain is a message as the next core takes it from the socket: its descriptors get new
+// temporary keys.
+func (m *Machine) takeAgain(n unit.Notified) unit.Notified {
+	fds := make([]unit.FDRef, len(n.FDs))
+	for i, f := range n.FDs {
+		m.seq++
+		fds[i] = unit.FDRef{Key: "tmp/" + strconv.FormatUint(m.seq, 10), Name: f.Name}
+		m.fds[fds[i].Key] = true
+	}
+	n.FDs = fds
+	return n
 }
 
 // exitComes reports whether a process's end is on its way to the core.

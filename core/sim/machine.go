@@ -88,8 +88,12 @@ type Machine struct {
 	turns      uint64
 	acted      int // effects of this turn
 	stage      core.Stage
-	committed  bool // in this turn
-	crashAfter int  // checkpoints until the core crashes; below 0: never
+	committed  bool  // in this turn
+	restless   bool  // the core has something to do at once
+	crashAfter int   // checkpoints until the core crashes; below 0: never
+	path       []int // where the core died so far, in checkpoints since the time before
+	pathFrom   int
+	planned    []int // where it will die, in the same way
 	hangNext   bool
 	muted      bool   // effects are not carried out: RecoverTwice
 	cause      string // of the crash that the checkpoint asked for
@@ -102,6 +106,7 @@ type Machine struct {
 	ring       [traceKept]line
 	ringAt     int
 	bug        plantedBug
+	poison     map[unit.Name]int // units at whose next spawns the core dies
 }
 
 // Stats count what was simulated, forks included.
@@ -150,10 +155,10 @@ func New(cfg Config) (*Machine, error) {
 		watched: make(map[string]unit.Name), paths: make(map[string]pathWatch), files: make(map[string]int),
 		exists: make(map[string]bool), groups: make(map[string]bool), emptied: make(map[string]string),
 		frozen: make(map[string]time.Duration), runs: make(map[string]int),
+		flight: newFlight(), poison: make(map[unit.Name]int),
 	}
 	m.rng = rand.New(m.pcg)
 	m.store = newStore(m)
-	m.flight = newFlight()
 	if err := m.store.open(); err != nil {
 		return nil, err
 	}
@@ -170,9 +175,26 @@ func (m *Machine) SetFiles(load func(unit.Name) *unit.Spec) {
 	m.load, m.specs = load, make(map[unit.Name]*unit.Spec)
 }
 
-// start gives the machine a new core, which recovers from the store.
-func (m *Machine) start() (err error) {
+// start gives the machine a new core, which recovers from the store. It may die in that, too.
+func (m *Machine) start() error {
+	for {
+		err := m.begin()
+		switch {
+		case m.pointErr != nil:
+			return m.pointErr
+		case !errors.Is(err, core.ErrCrashed):
+			return err
+		}
+		if err := m.die(m.cause); err != nil {
+			return err
+		}
+	}
+}
+
+func (m *Machine) begin() (err error) {
 	m.coreGen++
+	m.restless = true
+	m.stage = core.StageRecovered
 	defer func() {
 		if p := recover(); p != nil {
 			err = m.caught(p, "recovery panics: ")
@@ -232,6 +254,7 @@ func (m *Machine) Step() (bool, error) {
 	more, err := m.turn()
 	m.turns++
 	m.stats.Turns++
+	m.restless = more || err != nil || len(m.ready) > 0
 	switch {
 	case m.pointErr != nil:
 		return false, m.pointErr

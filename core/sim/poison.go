@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -34,25 +33,6 @@ func (m *Machine) caught(p any, what string) error {
 		return core.ErrCrashed
 	}
 	return m.violated(RulePanic, "", fmt.Sprintf("%s%v\n%s", what, p, debug.Stack()))
-}
-
-// renew starts cores until one has recovered: also recovery can be died of.
-func (m *Machine) renew() error {
-	for {
-		m.flight.blame = m.cause == causePoison || m.cause == causeHang
-		m.cause = causeCrash
-		err := m.start()
-		if !errors.Is(err, core.ErrCrashed) {
-			return err
-		}
-		m.note("core dies in recovery: "+m.cause, "", int64(m.coreGen), 0, nil)
-		m.crashed++
-		m.stats.Crashes++
-		m.crashAfter = -1
-		if err := m.store.crash(m); err != nil {
-			return err
-		}
-	}
 }
 
 // Quarantined is why the core keeps its hands off a unit; empty: it does not.

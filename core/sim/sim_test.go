@@ -13,13 +13,14 @@ import (
 	"github.com/sysmaster-go/sysmaster/unit"
 	"github.com/sysmaster-go/sysmaster/unit/service"
 	"github.com/sysmaster-go/sysmaster/unit/slice"
+	"github.com/sysmaster-go/sysmaster/unit/socket"
 	"github.com/sysmaster-go/sysmaster/unit/target"
 	"github.com/sysmaster-go/sysmaster/unit/unitfile"
 )
 
 func types() map[unit.Kind]*unit.Type {
 	m := make(map[unit.Kind]*unit.Type)
-	for _, t := range []unit.Type{service.Type(service.Options{}), target.Type(), slice.Type()} {
+	for _, t := range []unit.Type{service.Type(service.Options{}), socket.Type(), target.Type(), slice.Type()} {
 		m[t.Kind] = &t
 	}
 	return m

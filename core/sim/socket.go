@@ -44,8 +44,10 @@ func (m *Machine) Refused(key string) int { return m.refused[key] }
 // serve lets a new process take the clients that wait at its sockets.
 func (m *Machine) serve(p *process) {
 	for _, key := range p.fds {
-		m.served[key] += m.conns[key]
-		delete(m.conns, key)
+		if m.conns[key] > 0 {
+			m.served[key] += m.conns[key]
+			delete(m.conns, key)
+		}
 	}
 }
 

@@ -37,8 +37,12 @@ func (w *World) startGroups() error {
 // the core was away when it emptied.
 func (w *World) watchGroup(in sys.Intent, tell bool) error {
 	if w.watcher == nil || in.CGroup == "" || !w.cfg.CGroup.Exists(in.CGroup) {
-		if tell && w.watcher == nil {
+		switch {
+		case !tell:
+		case w.watcher == nil:
 			w.countDown(in.Unit)
+		case in.CGroup != "": // removed by a core that died before it recorded why: as empty as can be
+			w.inputs.push(sys.Input{Unit: in.Unit, CGroup: in.CGroup, Body: unit.CgroupEmpty{}}, nil)
 		}
 		return nil
 	}

@@ -35,7 +35,7 @@ check: ## formatting, go vet and staticcheck
 SIM_TURNS   ?= 1000000
 SIM_CRASHES ?= 100000
 sim: ## the simulator: SIM_TURNS turns (1000000) and SIM_CRASHES crash points (100000); SIM_SEED=n replays one seed
-	SIM_TURNS=$(SIM_TURNS) SIM_CRASHES=$(SIM_CRASHES) SIM_SEED=$(SIM_SEED) SIM_FIRST=$(SIM_FIRST) GOGC=400 \
+	SIM_TURNS=$(SIM_TURNS) SIM_CRASHES=$(SIM_CRASHES) SIM_SEED=$(SIM_SEED) SIM_FIRST=$(SIM_FIRST) SIM_DEPTH=3 GOGC=400 \
 		$(GO) test -count=1 -timeout 15m -v -run 'TestExplore|TestCrashEverywhereInEveryScenario|TestCorpus' ./core/sim
 
 FUZZTIME ?= 30s

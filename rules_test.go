@@ -55,6 +55,7 @@ var imports = map[string][]string{
 	"core/sys/linux/conditions": {"unit/condition", xsys},
 	"core/sys/linux/setup":      {"unit/execspec", xsys},
 	"core/sim":                  {"unit", "core", "core/sys", "state", "state/statetest"},
+	"core/sim/simtest":          {"unit", "unit/unitfile", "unit/service", "unit/socket", "unit/target", "unit/slice", "core", "core/sim"},
 	"core/control":              {"unit", "core", "core/client/wire", godbus},
 	"core/client":               {"unit", "core/client/wire", godbus},
 	"core/client/wire":          {godbus},

@@ -165,3 +165,12 @@ func (m *Machine) Do(t unit.JobType, n unit.Name, mode unit.JobMode) error {
 	}
 	return a.Err()
 }
+
+// Start starts a unit and waits until its job is gone.
+func (m *Machine) Start(n unit.Name) error { return m.Do(unit.JobStart, n, unit.ModeReplace) }
+
+// Stop stops a unit and waits until its job is gone.
+func (m *Machine) Stop(n unit.Name) error { return m.Do(unit.JobStop, n, unit.ModeReplace) }
+
+// Restart restarts a unit and waits until its job is gone.
+func (m *Machine) Restart(n unit.Name) error { return m.Do(unit.JobRestart, n, unit.ModeReplace) }

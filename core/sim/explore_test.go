@@ -43,8 +43,11 @@ func report(t *testing.T, h sim.Host, err error) {
 	t.Errorf("%v\n\nto keep in core/sim/testdata:\n%s", f, js)
 }
 
+// simulated is what all tests of this package have simulated so far.
+var simulated sim.Stats
+
 // TestExplore plays machines made from seeds, with crashes at random checkpoints. make sim runs it
-// with SIM_TURNS and SIM_CRASHES to reach; SIM_SEED replays one seed; SIM_FIRST is where to begin.
+// with SIM_TURNS and SIM_CRASHES to reach, together with the tests before; SIM_SEED replays one seed; SIM_FIRST is where to begin.
 func TestExplore(t *testing.T) {
 	if s := os.Getenv("SIM_SEED"); s != "" {
 		seed, err := strconv.ParseUint(s, 10, 64)
@@ -70,7 +73,7 @@ func TestExplore(t *testing.T) {
 	enough := func(done int) bool {
 		mu.Lock()
 		defer mu.Unlock()
-		return t.Failed() || done >= seeds && total.Turns >= turns && total.Crashes >= crashes
+		return t.Failed() || done >= seeds && total.Turns+simulated.Turns >= turns && total.Crashes+simulated.Crashes >= crashes
 	}
 	first := next.Load()
 	for range runtime.GOMAXPROCS(0) {
@@ -93,4 +96,6 @@ func TestExplore(t *testing.T) {
 	}
 	group.Wait()
 	t.Logf("%v in %v", total, time.Since(begin).Round(time.Millisecond))
+	simulated.Add(total)
+	t.Logf("simulated in all: %v", simulated)
 }

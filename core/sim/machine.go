@@ -64,6 +64,7 @@ type Machine struct {
 	specs      map[unit.Name]*unit.Spec // what load said; nil entries are asked again
 
 	programs   map[string][]Program
+	otherwise  *Program // unknown ones
 	procs      map[int]*process
 	nextPID    int
 	fds        map[string]bool
@@ -79,6 +80,8 @@ type Machine struct {
 	frozen     map[string]time.Duration
 	runs       map[string]int
 	started    []startedAt
+	booted     bool
+	bootTime   time.Duration
 	failSpawns []Fault
 	clients    []*client
 	shutdown   *sys.Shutdown
@@ -147,7 +150,7 @@ var ErrLimit = errors.New("the virtual time is over")
 func New(cfg Config) (*Machine, error) {
 	cfg.Limits = cfg.Limits.orDefaults()
 	m := &Machine{
-		cfg: cfg, pcg: rand.NewPCG(cfg.Seed, 0x5157), now: time.Second, load: cfg.Load,
+		cfg: cfg, pcg: rand.NewPCG(cfg.Seed, 0x5157), now: bootedAt, load: cfg.Load,
 		stats: &Stats{Seeds: 1}, nextPID: 100, crashAfter: -1, check: newChecker(),
 		peeked: make(map[uint64]sys.Input), lanes: make(map[unit.Name]*lane), specs: make(map[unit.Name]*unit.Spec),
 		programs: make(map[string][]Program), procs: make(map[int]*process), fds: make(map[string]bool),
@@ -166,8 +169,11 @@ func New(cfg Config) (*Machine, error) {
 }
 
 // Program sets how the program at path behaves: its first run as the first of list, and so on;
-// the last one repeats. Unknown programs exit at once with success.
+// the last one repeats. Unknown programs behave as Default says, or exit at once with success.
 func (m *Machine) Program(path string, list ...Program) { m.programs[path] = list }
+
+// Default sets how programs behave that Program does not name.
+func (m *Machine) Default(p Program) { m.otherwise = &p }
 
 // SetFiles replaces the unit files, as an editor would. The core sees them when it loads a unit
 // for the first time, and at a daemon-reload.
@@ -236,6 +242,8 @@ func (m *Machine) observe(ev core.Event) {
 		m.note("say", ev.Unit, 0, 0, ev.Text)
 	case core.UnitChanged:
 		m.note("unit", ev.Unit, 0, 0, ev.New)
+	case core.StartupFinished:
+		m.booted, m.bootTime = true, m.now-bootedAt
 	case core.JobNew:
 		m.note("job", ev.Job.Unit, int64(ev.Job.ID), 0, ev.Job.Type)
 	case core.JobRemoved:

@@ -69,6 +69,9 @@ func (m *Machine) fork(p process) *process {
 // programOf is how the next run of path behaves.
 func (m *Machine) programOf(path string) *Program {
 	list := m.programs[path]
+	if len(list) == 0 && m.otherwise != nil {
+		return m.otherwise
+	}
 	if len(list) == 0 {
 		return &Program{Ready: Forever}
 	}

@@ -210,6 +210,9 @@ func (p *player) last() error {
 		return nil
 	}
 	for _, st := range p.s.Steps {
+		if st.Mode == unit.ModeReplaceIrreversibly.String() {
+			return nil // a client's job stands against the one that powers off
+		}
 		if st.Do == DoFail && st.Fault.Kind == FaultSignal && st.Fault.Signal == sigPoweroff && m.shutdown == nil && p.s.Files["poweroff.target"] != "" {
 			return m.violated(RuleJobEnds, "", "the machine was asked to power off and does not")
 		}

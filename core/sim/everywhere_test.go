@@ -103,8 +103,11 @@ func TestCrashEverywhereInEveryScenario(t *testing.T) {
 	var total sim.Stats
 	for _, c := range scenarios {
 		t.Run(c.s.Name, func(t *testing.T) {
-			if testing.Short() || fromEnv(t, "SIM_DEPTH", 2) < c.o.Depth {
+			switch depth := fromEnv(t, "SIM_DEPTH", 2); {
+			case testing.Short() || depth < c.o.Depth:
 				c.o.Depth = 1
+			case depth > 2 && c.o.Depth == 2: // a crash in the recovery from a crash in a recovery
+				c.o.Depth, c.o.MaxForks = 3, 25000
 			}
 			h := host()
 			r, err := h.CrashEverywhere(c.s, c.o)
@@ -117,5 +120,6 @@ func TestCrashEverywhereInEveryScenario(t *testing.T) {
 			t.Log(r.Stats)
 		})
 	}
+	simulated.Add(total)
 	t.Log(total)
 }

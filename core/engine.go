@@ -35,7 +35,8 @@ import (
 // unit of a change. Jobs are finite and only plans make new ones. A plan that a state change
 // asks for (OnFailure=, Restart=, BindsTo=) waits for the next turn, so that units that
 // trigger each other in a circle turn the wheel once per turn, where the start limit and the
-// world's other inputs have their say; maxFollowUps bounds even a bug of a unit type.
+// world's other inputs have their say (wheel.go: a circle that needs neither is slowed down);
+// maxFollowUps bounds even a bug of a unit type.
 //
 // What needs the world inside a plan - loading unit files - is an effect too: a request for
 // a unit that is not loaded waits in e.waiting until all that it refers to is.
@@ -136,6 +137,7 @@ type Engine struct {
 	run       []*entry
 	follow    []any
 	later     []jobLater // jobs that state changes ask for, in the next turn
+	wheel     wheel
 	heap      deadlines
 	manHeap   uint64 // numbers deadlines
 	heapTrim  int    // the heap's length from which it is searched for outdated ones
@@ -234,7 +236,11 @@ func (e *Engine) Step() (more bool, err error) {
 	if !e.checkpoint(StagePeeked) {
 		return false, ErrCrashed
 	}
+	round := len(e.later) > 0 && !e.wheel.waits(e.now.Mono)
 	e.propagate()
+	if round && e.wheel.turned(len(e.inputs) == 0 && len(e.intents) == 0, e.now.Deadline(wheelPause)) {
+		e.say(unit.LevelWarning, "", "units trigger each other in a circle; the rounds are slowed down")
+	}
 	if !e.checkpoint(StagePropagated) {
 		return false, ErrCrashed
 	}
@@ -257,7 +263,7 @@ func (e *Engine) Step() (more bool, err error) {
 	}
 	e.turn++
 	e.rec.turned()
-	more = len(e.inputs) == maxInputs || len(e.later)+len(e.follow)+len(e.run) > 0 || e.bootRetry
+	more = len(e.inputs) == maxInputs || len(e.follow)+len(e.run) > 0 || len(e.later) > 0 && !e.wheel.waits(e.now.Mono) || e.bootRetry
 	e.cfg.World.Pulse.Turned(e.turn, more || len(e.jobs) > 0)
 	return more, nil
 }
@@ -275,11 +281,13 @@ func (e *Engine) peek() {
 // propagate is step 2.
 func (e *Engine) propagate() {
 	e.drain() // what recovery found comes before what happened since
-	for _, f := range e.later {
-		e.follow = append(e.follow, f)
-		e.metaDirty = true
+	if !e.wheel.waits(e.now.Mono) {
+		for _, f := range e.later {
+			e.follow = append(e.follow, f)
+			e.metaDirty = true
+		}
+		e.later = e.later[:0]
 	}
-	e.later = e.later[:0]
 	for i := range e.inputs {
 		e.input(&e.inputs[i])
 		if id := e.inputs[i].ID; id != 0 {
@@ -371,6 +379,9 @@ func (e *Engine) NextDeadline() time.Duration {
 	}
 	if e.storeErr != nil {
 		next = min(next, e.now.Deadline(storeRetry))
+	}
+	if len(e.later) > 0 {
+		next = min(next, e.wheel.until)
 	}
 	return next
 }

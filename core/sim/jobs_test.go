@@ -2,6 +2,7 @@ package sim_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -199,4 +200,20 @@ func TestJobsAreShownAsTheyAre(t *testing.T) {
 	m.Ask(core.OpJob{Unit: "a.service", Type: unit.JobRestart, Mode: unit.ModeReplace})
 	until("restart true")
 	until("start true")
+}
+
+// TestCircleThatStartsNothing: units that trigger each other while a start limit keeps all of them
+// down must not keep the core busy.
+func TestCircleThatStartsNothing(t *testing.T) {
+	m, _ := boot(t, map[string]string{
+		"default.target": "[Unit]\nWants=help.target\n",
+		"help.target":    "[Unit]\nWants=user.service\n",
+		"user.service":   "[Unit]\nRequires=bad.service\nAfter=bad.service\nOnFailure=help.target\n[Service]\nExecStart=/bin/user\n",
+		"bad.service":    "[Unit]\nStartLimitIntervalSec=1h\nStartLimitBurst=2\n[Service]\nType=oneshot\nExecStart=/bin/bad\n",
+	}, 1, func(m *sim.Machine) { m.Program("/bin/bad", sim.Failing(time.Second, 1)) })
+	require.NoError(t, m.RunUntil(func() bool { return m.NowMono() > 30*time.Second }, time.Minute))
+	require.Equal(t, 2, m.Runs("/bin/bad"))
+	require.Less(t, m.Stats().Turns, 1000)
+	require.Contains(t, strings.Join(m.Messages(), "\n"), "in a circle")
+	require.NoError(t, m.Stop("default.target"), "it still listens")
 }

@@ -147,9 +147,7 @@ func (g *generator) relations(b *strings.Builder, i int) {
 		case 4:
 			fmt.Fprintf(b, "%s=%s\n", pick(g, "PartOf", "Conflicts", "Requisite", "PropagatesReloadTo", "PropagatesStopTo"), o)
 		case 5:
-			// One that needs nothing: a ring of units that trigger each other without starting a process
-			// turns without end.
-			fmt.Fprintf(b, "%s=help.service\n", pick(g, "OnFailure", "OnSuccess", "Upholds"))
+			fmt.Fprintf(b, "%s=%s\n", pick(g, "OnFailure", "OnSuccess", "Upholds"), pick(g, "help.service", o))
 		default:
 			fmt.Fprintf(b, "After=%s\n", o)
 		}

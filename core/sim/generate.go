@@ -304,7 +304,7 @@ func (g *generator) step() {
 	if g.one(4) {
 		st.After = 0
 	}
-	st.Mode = pick(g, "", "", "", "", "fail", "replace-irreversibly", "isolate", "flush", "ignore-dependencies", "ignore-requirements")
+	st.Mode = pick(g, "", "", "", "", "fail", "isolate", "flush", "ignore-dependencies", "ignore-requirements")
 	switch n := g.rng.IntN(16); {
 	case n < 6:
 		st.Do = pick(g, DoStart, DoStart, DoStop, DoStop, DoRestart, DoRestart, DoReload, DoTryRestart)

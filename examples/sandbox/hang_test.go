@@ -40,3 +40,18 @@ sctl crashes --no-legend; sctl crashes 1 | grep -c '^goroutine'; sctl crashes 7`
 		t.Errorf("%s\n%s", out, errs)
 	}
 }
+
+// TestRescueRole: a core that dies by itself too often is started in the rescue role, and what ran
+// runs on.
+func TestRescueRole(t *testing.T) {
+	const script = `i=0; s=$(sctl show -p MainPID --value ticker.service)
+while [ $i -lt 6 ]; do p=$(pidof sysmaster-core); kill -ABRT $p; i=$((i+1))
+until q=$(pidof sysmaster-core) && [ "$q" != "$p" ] && sctl is-system-running | grep -Eq 'running|degraded'; do sleep 0.1; done; done
+tr '\0' '\n' </proc/$(pidof sysmaster-core)/environ | grep SYSMASTER_ROLE
+grep -q ticker /proc/$s/cmdline && echo ticker lives
+sctl crashes --no-legend | grep -c 'crash exit status 2 SIGABRT: abort'`
+	out, errs, _ := sandboxed(t, build(t), os.Getuid(), "--", "/bin/sh", "-c", script)
+	if out != "SYSMASTER_ROLE=rescue\nticker lives\n3\n" {
+		t.Errorf("%s\n%s", out, errs)
+	}
+}

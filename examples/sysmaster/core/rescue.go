@@ -14,9 +14,6 @@ import (
 )
 
 const (
-	// roleKey is how init tells a core that those before it could not be kept alive.
-	roleKey     = "SYSMASTER_ROLE"
-	roleRescue  = "rescue"
 	recorderKey = "recorder"
 	// rescueMark says that the state is that of a rescue core: the next one goes on with it.
 	rescueMark = runDir + "/rescue"
@@ -33,15 +30,13 @@ func recorder(w *linux.World, con *console) core.Recorder {
 		return core.Recorder{}
 	}
 	before := w.Welcome()
-	return core.Recorder{Page: page, Generation: before.Generation, Blame: selfInflicted(before.Cause)}
+	return core.Recorder{Page: page, Generation: before.Generation, Blame: before.Cause.SelfInflicted()}
 }
-
-func selfInflicted(c fdstore.Cause) bool { return c == fdstore.CauseCrash || c == fdstore.CauseHang }
 
 // newEngine opens the state and recovers from it. It begins with an empty one, and keeps the old as evidence, if
 // the state is of another boot, or if this is the core that is to save a machine whose cores die.
 func newEngine(con *console, files state.FS, cfg core.Config) (*core.Engine, error) {
-	rescue := os.Getenv(roleKey) == roleRescue
+	rescue := os.Getenv(fdstore.EnvRole) == fdstore.RoleRescue
 	if rescue {
 		con.say(unit.LevelErr, "The manager could not be kept alive. This is its rescue: what it knew is set aside, services run on.", true)
 		cfg.Boot = core.Boot{Unit: "rescue.target", Fallbacks: []unit.Name{"emergency.target"}}
@@ -88,7 +83,7 @@ func beginRescue(con *console, files state.FS) error {
 
 // found lists the control groups of units that have processes. Without control groups there is nothing to see.
 func found(root *cgroup.Root) (list []core.Found) {
-	if root == nil || os.Getenv(roleKey) != roleRescue {
+	if root == nil || os.Getenv(fdstore.EnvRole) != fdstore.RoleRescue {
 		return nil
 	}
 	seen := map[string]bool{ownGroup: true}

@@ -44,6 +44,7 @@ var imports = map[string][]string{
 	"state/record":    {},
 	"state/fdstore":   {xsys},
 	"state/statetest": {"state"},
+	"state/durable":   {"state"},
 
 	"cgroup": {xsys},
 

@@ -48,6 +48,7 @@ type Info struct {
 	UnitPath       []string
 	Environment    []string
 	Boot           BootTimes
+	FailedBoots    int // in a row before this one
 }
 
 // BootTimes are the time stamps of the boot; zero means "not known".

@@ -56,6 +56,8 @@ func (s *Server) entries(o object, iface string, want func(name string) bool) []
 				add(p.name, p.sig, p.get(s, x))
 			}
 		}
+	case o.is == onManager && iface == wire.OwnManagerIface && want("NFailedBoots"):
+		add("NFailedBoots", "u", uint32(s.cfg.Info().FailedBoots))
 	case o.is == onUnit && iface == wire.UnitIface:
 		for _, p := range unitProps() {
 			if want(p.name) {

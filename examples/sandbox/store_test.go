@@ -94,6 +94,10 @@ umount /run/sysmaster/state || fail umount
 until_ sctl start toggle.service; sctl stop toggle.service
 sctl start beacon.service || fail "start of beacon"
 before=$(ids); newcore`},
+		{"boots", "sysmaster.boot-attempts=3", `
+boots() { [ "$(tail -n 1 /var/lib/sysmaster/boot | cut -d' ' -f1,2)" = "0 0" ]; }; until_ boots
+newcore; boots || fail "a core was counted: $(tail -n 1 /var/lib/sysmaster/boot)"
+mount --bind -o ro /var/lib /var/lib && mount -o remount,bind,ro /var/lib || fail mount; newcore; umount /var/lib`},
 		{"moving in", fallback, `
 [ -d /run/sysmaster/state -a ! -L /run/sysmaster/state ] || fail "it is not a directory"
 sctl start toggle.service

@@ -317,6 +317,9 @@ func (a *app) systemStatus() int {
 	if at := number(p, "UserspaceTimestamp"); at != 0 {
 		a.line("Since", a.stamp(at)+"; "+a.ago(at))
 	}
+	if n := number(p, "NFailedBoots"); n > 0 {
+		a.line("Boots", a.paint(yellow, strconv.FormatUint(n, 10)+" in a row failed before this one"))
+	}
 	a.line("Version", foreign(word(p, "Version")))
 	units, err := a.c.Units(a.ctx, []string{"failed"}, nil)
 	if err != nil {

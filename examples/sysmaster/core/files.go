@@ -83,14 +83,14 @@ func (f *files) check(list []unit.Condition) []bool {
 }
 
 // info is what the Manager object says of the machine.
-func (f *files) info(group string) func() control.Info {
+func (f *files) info(group string, b *boots) func() control.Info {
 	if group == "/" {
 		group = ""
 	}
 	return func() control.Info {
 		return control.Info{
 			Version: "sysmaster " + version, Architecture: f.facts.Architecture, MachineID: f.facts.MachineID,
-			ControlGroup: group, DefaultTarget: "default.target", UnitPath: f.dirs,
+			ControlGroup: group, DefaultTarget: "default.target", UnitPath: f.dirs, FailedBoots: b.failed(),
 		}
 	}
 }

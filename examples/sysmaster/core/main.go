@@ -9,6 +9,7 @@
 //	allow-degraded         start services whose protective settings are not implemented
 //	show-status=BOOL       say on the console what happens
 //	shim=PATH              the exec shim, if it is not in its usual place
+//	boot-attempts=N        start rescue.target after N failed boots in a row
 //	state-size=SIZE        how much memory the state may take: bytes with k, m or g, or N% of the memory (20%)
 package main
 
@@ -76,6 +77,8 @@ func run(screen *os.File) error {
 	}
 	env := prepare(con)
 	groups, groupPath := openCgroups(con)
+	boots := countBoot(con)
+	opt.unit = boots.rescue(opt.unit, opt.bootAttempts)
 	types := unitTypes(opt.allowDegraded)
 	files := newFiles(opt.unitPath, types, con)
 	world, err := linux.New(linux.Config{
@@ -97,7 +100,7 @@ func run(screen *os.File) error {
 	}
 	m := &manager{post: world.Post}
 	server, err := control.New(control.Config{
-		Manager: m, CGroups: newGroupReader(groups, groupPath), Command: commandLine, Info: files.info(groupPath),
+		Manager: m, CGroups: newGroupReader(groups, groupPath), Command: commandLine, Info: files.info(groupPath, boots),
 		FileState: files.state, Observe: con.control, Crashes: dead,
 	})
 	if err != nil {
@@ -111,6 +114,8 @@ func run(screen *os.File) error {
 			con.event(ev)
 			server.Publish(ev)
 			if _, ok := ev.(core.StartupFinished); ok {
+				u := m.View().Unit(opt.unit)
+				boots.finished(u != nil && u.State.Active.IsUp())
 				go debug.FreeOSMemory() // what reading all unit files took
 			}
 		},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/sysmaster-go/sysmaster/init/bootenv"
@@ -17,6 +18,7 @@ type options struct {
 	problems      []string // what was given and makes no sense
 	shim          string
 	stateSize     string // in tmpfs's words
+	bootAttempts  int    // 0: no limit
 }
 
 // runLevels are the words that have always been understood (man systemd(1), KERNEL COMMAND LINE).
@@ -72,10 +74,17 @@ func (o *options) set(key, value string, has bool, full string) {
 		o.shim = value
 	case key == "state-size" && value != "":
 		o.stateSize = value
+	case key == "boot-attempts":
+		n, err := strconv.Atoi(value)
+		if err != nil || n < 0 {
+			o.problems = append(o.problems, full+"="+value+": not a number; failed boots change nothing")
+			return
+		}
+		o.bootAttempts = n
 	case key == "show-status":
 		o.showStatus = !has || truth(value, true)
 	case key != "core" && key != "crash-reboot": // which are init's
-		o.problems = append(o.problems, full+": no such option; there are unit, unit-path, allow-degraded, shim, state-size and show-status")
+		o.problems = append(o.problems, full+": no such option; there are unit, unit-path, allow-degraded, shim, state-size, boot-attempts and show-status")
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -268,14 +269,14 @@ func keyOf(name string) (string, bool) {
 			b.WriteByte(name[i])
 			continue
 		}
-		var c byte
 		if len(name) < i+3 {
 			return "", false
 		}
-		if _, err := fmt.Sscanf(name[i+1:i+3], "%02X", &c); err != nil {
+		c, err := strconv.ParseUint(name[i+1:i+3], 16, 8)
+		if err != nil {
 			return "", false
 		}
-		b.WriteByte(c)
+		b.WriteByte(byte(c))
 		i += 2
 	}
 	key := b.String()

@@ -67,6 +67,8 @@ func BenchmarkCommitTransition(b *testing.B) {
 			}
 			settleToy(b, e, w)
 			b.ReportAllocs()
+			start := used()
+			defer func() { b.ReportMetric(float64(used()-start)/float64(b.N), "cpu-ns/op") }()
 			for i := 0; b.Loop(); i++ {
 				t := unit.Event(unit.Start{})
 				if i%2 == 1 {

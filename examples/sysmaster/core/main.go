@@ -51,7 +51,7 @@ func main() {
 	// Signals for PID 1 come through init; a signal for the core itself is a mistake, except
 	// SIGTERM and those that ask for a dump.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2)
-	debug.SetGCPercent(gcPercent)
+	debug.SetGCPercent(startGCPercent)
 	if err := run(screen); err != nil {
 		fmt.Fprintln(screen, "sysmaster-core:", err)
 		if screen != os.Stderr { // for who looks later
@@ -64,6 +64,10 @@ func main() {
 // gcPercent: the live heap is a few MB, so that collecting at each 50 % more costs little
 // and keeps what is resident small.
 const gcPercent = 50
+
+// startGCPercent: while it recovers nearly all that a core allocates stays. Collecting as often as later
+// would take a third of the time.
+const startGCPercent = 400
 
 func run(screen *os.File) error {
 	opt := readOptions()
@@ -124,6 +128,7 @@ func run(screen *os.File) error {
 		return err
 	}
 	m.engine = engine
+	debug.SetGCPercent(gcPercent)
 	listener, err := controlSocket(world)
 	if err != nil {
 		return err

@@ -159,3 +159,32 @@ func (m *Machine) AwaitReady(ctx context.Context) error {
 	_, err := m.agent.ask(ctx, wire.Request{Op: wire.OpReady})
 	return err
 }
+
+// StartLoad has the guest request http://address/ without a pause until StopLoad.
+func (m *Machine) StartLoad(ctx context.Context, address string) error {
+	_, err := m.agent.ask(ctx, wire.Request{Op: wire.OpLoadStart, Address: address})
+	return err
+}
+
+// StopLoad ends the requests and tells what became of them.
+func (m *Machine) StopLoad(ctx context.Context) (wire.Load, error) {
+	a, err := m.agent.ask(ctx, wire.Request{Op: wire.OpLoadStop})
+	if err == nil && a.Load == nil {
+		err = errors.New("cannot read the guest's answer: it has no report")
+	}
+	if err != nil {
+		return wire.Load{}, err
+	}
+	return *a.Load, nil
+}
+
+// Outage signals every process with that name beside PID 1 ("": PID 1 itself) and gives the longest time that clients of the service
+// manager then had to wait for an answer, within window and until there is one.
+func (m *Machine) Outage(ctx context.Context, name string, signal int, window time.Duration) (time.Duration, error) {
+	q := wire.Request{Op: wire.OpOutage, Name: name, Signal: signal, WindowMS: window.Milliseconds()}
+	if name == "" {
+		q.PID = 1
+	}
+	a, err := m.agent.ask(ctx, q)
+	return time.Duration(a.OutageMS * float64(time.Millisecond)), err
+}

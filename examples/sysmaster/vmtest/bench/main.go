@@ -130,7 +130,7 @@ func measureAll(ctx context.Context, img image.Image, o options, w vmtest.Worklo
 				path = vmtest.InitPath
 			}
 			start := time.Now()
-			s, err := measure(ctx, img, path, w.Target, dir)
+			s, err := measure(ctx, img, path, w, dir)
 			if err != nil {
 				return nil, err
 			}

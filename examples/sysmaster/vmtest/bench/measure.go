@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/sysmaster-go/sysmaster/examples/sysmaster/vmtest"
@@ -20,30 +22,58 @@ type Sample struct {
 	Private   float64 `json:"private"`
 	Anonymous float64 `json:"anonymous"`
 	RSS       float64 `json:"rss"`
+	OutageMS  float64 `json:"outage_ms,omitempty"` // without an answer from the manager: a killed core, or systemd's daemon-reexec
 }
 
 const (
 	bootLimit   = 4 * time.Minute
 	quietLimit  = time.Minute
+	outageLimit = 90 * time.Second
+	coreName    = "sysmaster-core"       // its command name
 	quietPeriod = 500 * time.Millisecond // how often the processor time is looked at
 	tickMS      = 10                     // USER_HZ is 100 on every Linux that Go runs on
 )
 
 // measure boots once.
-func measure(ctx context.Context, img image.Image, init, target, dir string) (Sample, error) {
+func measure(ctx context.Context, img image.Image, init string, w vmtest.Workload, dir string) (Sample, error) {
 	m, err := vmtest.Start(vmtest.Config{
-		Image: img, Init: init, Dir: dir, Life: bootLimit + quietLimit,
-		Cmdline: []string{"quiet", "loglevel=1", "systemd.show_status=no", "systemd.unit=" + target},
+		Image: img, Init: init, Dir: dir, Life: bootLimit + quietLimit + 3*outageLimit,
+		Cmdline: []string{"quiet", "loglevel=1", "systemd.show_status=no", "systemd.unit=" + w.Target},
 	})
 	if err != nil {
 		return Sample{}, err
 	}
 	defer m.Close()
 	s, err := observe(ctx, m)
+	if err == nil && w.Outage {
+		s.OutageMS, err = measureOutage(ctx, m, init)
+	}
 	if err != nil {
-		return Sample{}, fmt.Errorf("cannot measure %s with %s: %w\nend of the console:\n%s", init, target, err, m.Console.Tail(4000))
+		return Sample{}, fmt.Errorf("cannot measure %s with %s: %w\nend of the console:\n%s", init, w.Target, err, m.Console.Tail(4000))
 	}
 	return s, nil
+}
+
+// measureOutage takes the median of some outages of one machine.
+func measureOutage(ctx context.Context, m *vmtest.Machine, init string) (float64, error) {
+	const outages = 3
+	name, signal, window := coreName, syscall.SIGKILL, time.Second
+	if init == vmtest.SystemdPath {
+		// systemd(1), SIGNALS: SIGTERM is daemon-reexec. It is taken some time later, while questions are still answered.
+		name, signal, window = "", syscall.SIGTERM, 20*time.Second
+	}
+	var values []float64
+	for range outages {
+		asking, cancel := context.WithTimeout(ctx, outageLimit)
+		d, err := m.Outage(asking, name, int(signal), window)
+		cancel()
+		if err != nil {
+			return 0, err
+		}
+		values = append(values, float64(d)/float64(time.Millisecond))
+	}
+	slices.Sort(values)
+	return values[outages/2], nil
 }
 
 func observe(ctx context.Context, m *vmtest.Machine) (Sample, error) {

@@ -33,6 +33,7 @@ func measures() []measureOf {
 		{"private kB", func(s *Sample) *float64 { return &s.Private }},
 		{"anonymous kB", func(s *Sample) *float64 { return &s.Anonymous }},
 		{"RSS kB", func(s *Sample) *float64 { return &s.RSS }},
+		{"outage ms", func(s *Sample) *float64 { return &s.OutageMS }},
 	}
 }
 
@@ -93,7 +94,7 @@ func (r Report) print(w io.Writer) error {
 		row(t, res.Workload, res.Init, fmt.Sprint(len(res.Samples)), "%.0f", res.Median)
 		last := i+1 == len(r.Results) || r.Results[i+1].Workload != res.Workload
 		if ratio, ok := r.Ratios[res.Workload]; ok && last {
-			row(t, "", "ratio", "", "%.2f", ratio)
+			row(t, "", "ratio", "", "%.3f", ratio)
 		}
 	}
 	if err := t.Flush(); err != nil {

@@ -28,6 +28,7 @@ type server struct {
 	port  io.ReadWriter
 	ready *os.File // the workload's ready pipe, opened for both ways so that writers never block or fail
 	slots chan struct{}
+	load  loader
 }
 
 // agent returns only when the port is gone.
@@ -124,6 +125,12 @@ func (s *server) do(ctx context.Context, q wire.Request) (wire.Answer, error) {
 		return dial(ctx, q)
 	case wire.OpReady:
 		return s.awaitReady(ctx)
+	case wire.OpLoadStart:
+		return wire.Answer{}, s.load.start(q.Address)
+	case wire.OpLoadStop:
+		return s.load.stop()
+	case wire.OpOutage:
+		return outage(ctx, q)
 	}
 	return wire.Answer{}, fmt.Errorf("cannot do %q: no such operation", q.Op)
 }

@@ -35,6 +35,13 @@ const (
 	OpDial Op = "dial"
 	// OpReady waits until the workload wrote to the ready pipe.
 	OpReady Op = "ready"
+	// OpLoadStart begins to request http://Address/ without a pause, each time over a new connection, until OpLoadStop.
+	OpLoadStart Op = "load-start"
+	// OpLoadStop ends the requests and answers with Load.
+	OpLoadStop Op = "load-stop"
+	// OpOutage asks the service manager the same question without a pause, signals PID or Name, and answers with OutageMS: the longest
+	// time without an answer from the signal on. It asks for WindowMS, and then until there was one more answer.
+	OpOutage Op = "outage"
 )
 
 // Request is one line to the agent.
@@ -49,6 +56,7 @@ type Request struct {
 	Network   string   `json:"network,omitempty"`
 	Address   string   `json:"address,omitempty"`
 	Data      []byte   `json:"data,omitempty"`
+	WindowMS  int64    `json:"window_ms,omitempty"`
 	TimeoutMS int64    `json:"timeout_ms"`
 }
 
@@ -62,7 +70,18 @@ type Answer struct {
 	Truncated bool   `json:"truncated,omitempty"`
 	Procs     []Proc `json:"procs,omitempty"`
 	PIDs      []int  `json:"pids,omitempty"`
-	Err       string `json:"err,omitempty"`
+	Load      *Load  `json:"load,omitempty"`
+	// OutageMS is in milliseconds.
+	OutageMS float64 `json:"outage_ms,omitempty"`
+	Err      string  `json:"err,omitempty"`
+}
+
+// Load is what became of the requests since OpLoadStart.
+type Load struct {
+	Requests  int     `json:"requests"` // that were answered with 200 OK and a whole page
+	Failed    int     `json:"failed"`
+	First     string  `json:"first,omitempty"` // why the first one failed
+	LongestMS float64 `json:"longest_ms"`      // the slowest answer
 }
 
 // Proc is one process of the guest. Start is in clock ticks since the boot (proc(5), field 22 of /proc/PID/stat).

@@ -140,7 +140,7 @@ func Workloads() []Workload {
 		{"servers", "bench-servers.target", false},
 		{"500 services", "bench-services.target", false},
 		{"chain of 100", "bench-chain.target", false},
-		{"1,000 units", "bench-units.target", true},
+		{"1000 units", "bench-units.target", true},
 	}
 }
 

@@ -160,7 +160,7 @@ func (m *Machine) AwaitReady(ctx context.Context) error {
 	return err
 }
 
-// StartLoad has the guest request http://address/ without a pause until StopLoad.
+// StartLoad has the guest request http://address/ again and again until StopLoad.
 func (m *Machine) StartLoad(ctx context.Context, address string) error {
 	_, err := m.agent.ask(ctx, wire.Request{Op: wire.OpLoadStart, Address: address})
 	return err

@@ -16,6 +16,9 @@ import (
 // requestLimit is how long one request may take before it counts as failed: much longer than anything but an outage.
 const requestLimit = 20 * time.Second
 
+// requestPause is between two requests, so that two emulated processors have time for anything else.
+const requestPause = 5 * time.Millisecond
+
 // loader requests a page again and again.
 type loader struct {
 	mu   sync.Mutex
@@ -53,7 +56,7 @@ func request(address string, quit <-chan struct{}) (report wire.Load) {
 		select {
 		case <-quit:
 			return report
-		default:
+		case <-time.After(requestPause):
 		}
 		start := time.Now()
 		if err := getPage(address); err != nil {

@@ -35,7 +35,7 @@ const (
 	OpDial Op = "dial"
 	// OpReady waits until the workload wrote to the ready pipe.
 	OpReady Op = "ready"
-	// OpLoadStart begins to request http://Address/ without a pause, each time over a new connection, until OpLoadStop.
+	// OpLoadStart begins to request http://Address/ again and again, each time over a new connection, until OpLoadStop.
 	OpLoadStart Op = "load-start"
 	// OpLoadStop ends the requests and answers with Load.
 	OpLoadStop Op = "load-stop"

@@ -31,6 +31,7 @@ func TestNeverDown(t *testing.T) {
 		{"core replaced", coreReplaced},
 		{"core replaced by one that fails", coreRolledBack},
 		{"init executed anew", initAnew},
+		{"torture", tortured},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.run(t, g)
@@ -128,6 +129,14 @@ func initAnew(t *testing.T, g *guest) {
 	awaitCore(t, g)
 }
 
+// tortured runs the kit that users have.
+func tortured(t *testing.T, g *guest) {
+	r, err := g.Run(limit(t, 3*time.Minute), vmtest.TorturePath, "--rounds", "30", "--services", "20")
+	require.NoError(t, err)
+	t.Log(r.Stdout)
+	require.Zero(t, r.Exit, r.Stdout+r.Stderr)
+}
+
 // one gives the process with a name, which there must be one of.
 func (g *guest) one(t *testing.T, comm string) int {
 	t.Helper()
@@ -147,4 +156,3 @@ func (g *guest) one(t *testing.T, comm string) int {
 	})
 	return pid
 }
-

@@ -23,12 +23,35 @@ const (
 // Programs are ours, as the image has them.
 func Programs() []image.Program {
 	return []image.Program{
-		{Package: "./examples/sysmaster/init", Path: InitPath},
+		{Package: "./examples/sysmaster/init", Path: InitPath, Signals: true},
 		{Package: "./examples/sysmaster/core", Path: CorePath},
 		{Package: "./examples/sysmaster/exec", Path: "/usr/lib/sysmaster/sysmaster-exec"},
 		{Package: "./examples/sctl", Path: CtlPath},
 	}
 }
+
+// Programs that the guest's core and init are asked to go over to.
+const (
+	NextCorePath    = "/usr/lib/sysmaster/next/sysmaster-core"
+	NextInitPath    = "/usr/lib/sysmaster/next/sysmaster-init"
+	DyingCorePath   = "/usr/lib/sysmaster/next/dying-core"
+	HangingCorePath = "/usr/lib/sysmaster/next/hanging-core"
+)
+
+// UpgradePrograms are another version of each, two cores that pass for good ones until they are to take over, and the torture kit.
+func UpgradePrograms() []image.Program {
+	const other = "./examples/sandbox/testdata/other"
+	return []image.Program{
+		{Package: "./examples/sysmaster/init", Path: NextInitPath, LDFlags: "-X main.version=next", Signals: true},
+		{Package: "./examples/sysmaster/core", Path: NextCorePath, LDFlags: "-X main.version=next"},
+		{Package: other, Path: DyingCorePath, LDFlags: "-X main.how=trial-exits"},
+		{Package: other, Path: HangingCorePath, LDFlags: "-X main.how=trial-hangs"},
+		{Package: "./examples/torture", Path: TorturePath},
+	}
+}
+
+// TorturePath is the torture kit in the guest.
+const TorturePath = "/usr/lib/sysmaster/torture"
 
 // ServerMasks are the units of a Debian server that have no replacement yet, with the reason. They are masked under either init, so
 // that both start the same.

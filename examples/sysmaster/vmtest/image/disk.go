@@ -16,9 +16,20 @@ import (
 const guestPackage = "./examples/sysmaster/vmtest/guest"
 
 // compile builds one program as the project ships it, static and stripped, and gives its content.
-func (s Spec) compile(ctx context.Context, pkg string) ([]byte, error) {
+func (s Spec) compile(ctx context.Context, p Program) ([]byte, error) {
+	pkg := p.Package
 	out := filepath.Join(s.Cache, "bin", strings.ReplaceAll(strings.TrimPrefix(pkg, "./"), "/", "_"))
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", out, pkg)
+	args := []string{"build", "-trimpath", "-ldflags", strings.TrimSpace("-s -w " + p.LDFlags), "-o", out}
+	if p.Signals {
+		overlay := filepath.Join(s.Cache, "overlay")
+		script := exec.CommandContext(ctx, "sh", "init/process/overlay.sh", overlay)
+		script.Dir = s.Module
+		if text, err := script.CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("cannot make the table of signals: %w\n%s", err, text)
+		}
+		args = append(args, "-overlay", filepath.Join(overlay, "overlay.json"))
+	}
+	cmd := exec.CommandContext(ctx, "go", append(args, pkg)...)
 	cmd.Dir = s.Module
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
@@ -35,7 +46,7 @@ func (s Spec) compile(ctx context.Context, pkg string) ([]byte, error) {
 }
 
 func (s Spec) initrd(ctx context.Context, b base) (string, error) {
-	guest, err := s.compile(ctx, guestPackage)
+	guest, err := s.compile(ctx, Program{Package: guestPackage})
 	if err != nil {
 		return "", err
 	}
@@ -95,7 +106,7 @@ func used(path string) bool {
 func (s Spec) disk(ctx context.Context, b base) (string, error) {
 	files := append([]File(nil), s.Files...)
 	for _, p := range s.Programs {
-		data, err := s.compile(ctx, p.Package)
+		data, err := s.compile(ctx, p)
 		if err != nil {
 			return "", err
 		}

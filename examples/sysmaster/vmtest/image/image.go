@@ -34,6 +34,9 @@ var modules = []string{"virtio_pci", "virtio_blk", "virtio_rng", "autofs4", "fus
 type Program struct {
 	Package string // folder relative to the module's, such as "./examples/sctl"
 	Path    string // absolute path in the guest
+	LDFlags string // further flags for the linker, such as "-X main.version=2"
+	// Signals builds it with the table of signals that init's programs have (init/process/overlay.sh).
+	Signals bool
 }
 
 // File is a file, or with Link a symbolic link, that is laid over the Debian root. Missing folders are made.

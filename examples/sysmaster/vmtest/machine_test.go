@@ -22,7 +22,7 @@ const (
 	bootLimit     = 3 * time.Minute
 	stepLimit     = time.Minute
 	poweroffLimit = 2 * time.Minute // systemctl first waits twice 25 s for a log-in manager on the bus
-	machineLife   = 8 * time.Minute
+	machineLife   = 15 * time.Minute
 )
 
 // needVM skips a test that boots machines unless it was asked for.

@@ -162,11 +162,28 @@ func (k *keeper) register(pid int, start uint64) {
 	if k.exits.Want(pid, start) {
 		return // it is dead already; here is the exit
 	}
-	if _, known := k.registered[pid]; !known && len(k.registered) >= k.cfg.MaxRegistered {
+	if _, known := k.registered[pid]; !known && !k.mayRegister() {
 		k.tell(event.Event{Kind: event.Registration, PID: pid, Err: unix.ENOSPC})
 		return
 	}
 	k.registered[pid] = start
+}
+
+// mayRegister bounds the registered processes, living and dead. Those that the
+// core reaped itself, and never took back, make room.
+func (k *keeper) mayRegister() bool {
+	if len(k.registered)+k.exits.Registered() < k.cfg.MaxRegistered {
+		return true
+	}
+	if k.pruned++; k.pruned%1024 != 1 { // it looks at them all: not for each refusal
+		return false
+	}
+	for pid := range k.registered {
+		if unix.Kill(pid, 0) == unix.ESRCH {
+			delete(k.registered, pid)
+		}
+	}
+	return len(k.registered)+k.exits.Registered() < k.cfg.MaxRegistered
 }
 
 // send sends what the core does not know yet, as far as it takes it. Nothing

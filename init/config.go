@@ -41,9 +41,9 @@ type Config struct {
 	Observe    func(event.Event) // told everything, from the loop: must return quickly. May be nil
 
 	MaxFDs        int // descriptors kept [4096]
-	MaxExits      int // exits kept until acknowledged [4096]
-	MaxZombies    int // exits left to the kernel when MaxExits are kept; beyond, they are lost and counted [4096]
-	MaxRegistered int // processes the core may register [65536]
+	MaxExits      int // exits of unregistered processes kept until acknowledged [4096]
+	MaxZombies    int // of those, left to the kernel when MaxExits are kept; beyond, they are lost and counted [4096]
+	MaxRegistered int // processes the core may register, and exits of such that are kept: none is lost [65536]
 
 	HelloTimeout time.Duration // from start to the first turn [60 s]
 	HangIdle     time.Duration // the longest silence that an idle core may promise [60 s]; negative: not watched

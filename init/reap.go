@@ -44,7 +44,7 @@ func (k *keeper) reap(now time.Time) {
 			k.again = true // it died since we asked
 			return
 		}
-		if !k.exits.Room() && !k.overflow(now) {
+		if _, registered := k.registered[e.PID]; !registered && !k.exits.Room() && !k.overflow(now) {
 			return
 		}
 		k.record(e)
@@ -63,12 +63,17 @@ func (k *keeper) record(e fdstore.Exit) {
 		delete(k.registered, e.PID)
 	}
 	// behind: zombies of the time without a core may still be among these.
-	wanted := k.behind || !k.core.turned || registered && keep.SameStart(start, e.StartTime)
+	registered = registered && keep.SameStart(start, e.StartTime)
+	wanted := k.behind || !k.core.turned
 	if path := proc.ReadCgroup(e.PID, k.buf); string(path) == k.lastCgroup {
 		e.Cgroup = k.lastCgroup // mostly the same few: no copy
 	} else if len(path) <= fdstore.MaxCgroup {
 		e.Cgroup = string(path)
 		k.lastCgroup = e.Cgroup
+	}
+	if registered {
+		k.tell(event.Event{Kind: event.Exit, PID: e.PID, Exit: k.exits.AddRegistered(e)})
+		return
 	}
 	if !k.exits.Room() {
 		k.lost++
@@ -80,7 +85,8 @@ func (k *keeper) record(e fdstore.Exit) {
 
 // overflow decides about a zombie that no room is left for: the kernel keeps
 // it, and so the exit, up to MaxZombies. Beyond that the machine would run out
-// of process numbers; the exit is lost, and counted. True: reap it.
+// of process numbers; the exit is lost, and counted. True: reap it. Registered
+// processes among the zombies are taken first, wherever they are.
 func (k *keeper) overflow(now time.Time) bool {
 	if !k.full {
 		k.full = true
@@ -94,11 +100,29 @@ func (k *keeper) overflow(now time.Time) bool {
 	if now.Before(k.nextCount) {
 		return false
 	}
-	k.nextCount = now.Add(time.Second) // counting walks over all of /proc
+	k.reapRegistered()
 	k.surplus = proc.Zombies(k.self, k.buf) - k.cfg.MaxZombies
+	k.nextCount = now.Add(time.Second) // counting walks over all of /proc
 	if k.surplus <= 0 {
 		return false
 	}
+	k.nextCount = now.Add(250 * time.Millisecond) // it is a storm
 	k.surplus--
 	return true
+}
+
+// reapRegistered finds the registered processes among the zombies.
+func (k *keeper) reapRegistered() {
+	for pid, start := range k.registered {
+		e, ok := proc.Peek(pid)
+		if !ok || pid == k.core.pid || pid == k.rescue.pid {
+			continue
+		}
+		if s, ok := proc.ReadStat(pid, k.buf); ok && !keep.SameStart(start, s.StartTime) {
+			delete(k.registered, pid) // the number is another process's now
+			continue
+		}
+		k.record(e)
+		proc.Bury(pid)
+	}
 }

@@ -39,6 +39,7 @@ type keeper struct {
 	store      *keep.FDs
 	exits      *keep.Exits
 	registered map[int]uint64 // pid to start time
+	pruned     uint           // registrations refused, or nearly
 	lastCgroup string
 	lost       uint64
 	full       bool // no room: exits are left to the kernel

@@ -7,14 +7,19 @@ import "github.com/sysmaster-go/sysmaster/state/fdstore"
 type Record struct {
 	Exit         fdstore.Exit
 	wanted, sent bool
+	sure         bool // registered while it lived: takes no room from the others, nor they from it
 	gone         bool // acknowledged or given up; a hole until it is at the head
 }
 
-// Exits keeps exits until they are acknowledged: a ring of fixed size,
-// ordered by id, with holes.
+// Exits keeps exits until they are acknowledged: a ring ordered by id, with
+// holes. It grows only for exits of registered processes, whose number the
+// caller bounds.
 type Exits struct {
 	ring     []Record
-	head, n  int
+	size     int // for all but the registered
+	head, n  int // n: with holes
+	holes    int
+	sure     int
 	nextID   uint64
 	unwanted int
 	waiting  int // sent and not acknowledged
@@ -22,34 +27,62 @@ type Exits struct {
 }
 
 // NewExits makes room for size exits, 4 at least.
-func NewExits(size int) *Exits { return &Exits{ring: make([]Record, max(size, 4)), nextID: 1} }
+func NewExits(size int) *Exits {
+	size = max(size, 4)
+	return &Exits{ring: make([]Record, size), size: size, nextID: 1}
+}
 
 func (l *Exits) at(i int) *Record { return &l.ring[(l.head+i)%len(l.ring)] }
 
 // Room reports whether another exit can be kept.
 func (l *Exits) Room() bool {
-	if l.n == len(l.ring) {
+	if l.n-l.sure >= l.size {
 		l.compact()
 	}
-	if l.n == len(l.ring) {
+	if l.n-l.sure >= l.size && l.unwanted > 0 {
 		l.forgetUnwanted()
 		l.compact()
 	}
-	return l.n < len(l.ring)
+	return l.n-l.sure < l.size
+}
+
+// Registered is how many exits of registered processes are kept.
+func (l *Exits) Registered() int { return l.sure }
+
+// AddRegistered keeps the exit of a registered process, for which there is
+// always room, and gives it its id.
+func (l *Exits) AddRegistered(e fdstore.Exit) fdstore.Exit {
+	l.sure++
+	return l.add(Record{Exit: e, wanted: true, sure: true})
 }
 
 // Add keeps an exit and gives it its id. There must be room.
 func (l *Exits) Add(e fdstore.Exit, wanted bool) fdstore.Exit {
-	e.ID = l.nextID
-	l.nextID++
-	*l.at(l.n) = Record{Exit: e, wanted: wanted}
-	l.n++
+	e = l.add(Record{Exit: e, wanted: wanted})
 	if !wanted {
-		if l.unwanted++; l.unwanted > len(l.ring)/4 {
+		if l.unwanted++; l.unwanted > l.size/4 {
 			l.forgetUnwanted()
 		}
 	}
 	return e
+}
+
+func (l *Exits) add(r Record) fdstore.Exit {
+	if l.n == len(l.ring) {
+		l.compact()
+	}
+	if l.n == len(l.ring) {
+		ring := make([]Record, 2*len(l.ring))
+		for i := range l.n {
+			ring[i] = *l.at(i)
+		}
+		l.ring, l.head = ring, 0
+	}
+	r.Exit.ID = l.nextID
+	l.nextID++
+	*l.at(l.n) = r
+	l.n++
+	return r.Exit
 }
 
 // forgetUnwanted gives the oldest unwanted exit up.
@@ -69,16 +102,27 @@ func (l *Exits) drop(r *Record) {
 	if r.sent {
 		l.waiting--
 	}
+	if r.sure {
+		l.sure--
+	}
 	*r = Record{Exit: fdstore.Exit{ID: r.Exit.ID}, gone: true}
+	l.holes++
 	for l.n > 0 && l.ring[l.head].gone {
 		l.head = (l.head + 1) % len(l.ring)
 		l.n--
+		l.holes--
 		l.unsent = max(l.unsent-1, 0)
+	}
+	if l.n == 0 && len(l.ring) > l.size { // a storm is over
+		l.ring, l.head = make([]Record, l.size), 0
 	}
 }
 
 // compact closes the holes.
 func (l *Exits) compact() {
+	if l.holes == 0 {
+		return
+	}
 	kept := 0
 	for i := range l.n {
 		if r := l.at(i); !r.gone {
@@ -86,7 +130,7 @@ func (l *Exits) compact() {
 			kept++
 		}
 	}
-	l.n, l.unsent = kept, 0
+	l.n, l.unsent, l.holes = kept, 0, 0
 }
 
 // Ack forgets an exit that was sent; an unknown id is an old one.

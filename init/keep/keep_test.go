@@ -271,3 +271,30 @@ func TestDoorsAndCrashes(t *testing.T) {
 		t.Errorf("kept: %s", got)
 	}
 }
+
+// Registered ones have room whatever the others take, and give it back.
+func TestRegisteredExitsAreNeverRefused(t *testing.T) {
+	l := NewExits(16)
+	for pid := 1; l.Room(); pid++ {
+		l.Add(exit(pid), true)
+	}
+	for pid := 1000; pid < 3000; pid++ {
+		l.AddRegistered(exit(pid))
+		if l.Room() {
+			t.Fatal("a registered exit made room for another")
+		}
+	}
+	if got := send(l); len(got) != 16+2000 || got[16] != 1000 || l.Registered() != 2000 {
+		t.Fatalf("sent %d, %d of registered processes; want 2016, 2000", len(got), l.Registered())
+	}
+	for id := uint64(2016); id > 0; id-- {
+		l.Ack(id)
+	}
+	if l.Registered() != 0 || l.Waiting() != 0 || !l.Room() || len(l.ring) != 16 {
+		t.Errorf("after all acks: %d registered, %d waiting, ring of %d", l.Registered(), l.Waiting(), len(l.ring))
+	}
+	l.Add(exit(1), false)
+	if !l.Want(1, 10) || fmt.Sprint(send(l)) != "[1]" {
+		t.Error("the ring is not usable after it shrank")
+	}
+}

@@ -4,7 +4,7 @@ GO      ?= go
 LDFLAGS := -s -w
 BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)"
 
-.PHONY: help build run test race check sim fuzz torture vm bench bench-vm size clean
+.PHONY: help build run test race check sim siege fuzz torture vm bench bench-vm size clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ SIM_CRASHES ?= 100000
 sim: ## the simulator: SIM_TURNS turns (1000000) and SIM_CRASHES crash points (100000); SIM_SEED=n replays one seed
 	SIM_TURNS=$(SIM_TURNS) SIM_CRASHES=$(SIM_CRASHES) SIM_SEED=$(SIM_SEED) SIM_FIRST=$(SIM_FIRST) SIM_DEPTH=3 GOGC=400 \
 		$(GO) test -count=1 -timeout 15m -v -run 'TestExplore|TestCrashEverywhereInEveryScenario|TestCorpus' ./core/sim
+
+siege: ## the attacks on PID 1 in full: 100,000 orphans and signals, 1,000,000 exits and messages (root; needs perl)
+	SYSMASTER_SIEGE=1 $(GO) test -timeout 20m -v -run 'Storm|Flood|Grow|Exhausted|NoProcess|NoProc|BadBinaries|HeldConsole|HostileStart|ForkBomb|EveryMoment|Hung|ThousandMounts|EveryWay' ./init/...
 
 FUZZTIME ?= 30s
 fuzz: ## every fuzz target for FUZZTIME (30s)

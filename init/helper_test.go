@@ -28,7 +28,17 @@ const (
 	envPrepared = "PID1_TEST_NAMESPACE"
 	envCount    = "PID1_TEST_COUNT"
 	envFiles    = "PID1_TEST_FILES" // a directory with programs
+	envArgument = "PID1_TEST_ARGUMENT" // of a scenario
+	envSiege    = "SYSMASTER_SIEGE"    // set: the attacks in full, as "make siege" does
 )
+
+// siege gives the number of an attack: light for every run, heavy for "make siege".
+func siege(light, heavy int) int {
+	if os.Getenv(envSiege) != "" {
+		return heavy
+	}
+	return light
+}
 
 func TestMain(m *testing.M) {
 	switch os.Getenv(envRole) {
@@ -68,7 +78,8 @@ func testInit(signals *process.Signals) int {
 		// and a core that takes itself for an init starts one that does too.
 		return Command{Path: "/proc/self/exe", Env: []string{
 			envRole + "=" + name, envScenario + "=" + os.Getenv(envScenario), envCount + "=" + os.Getenv(envCount),
-			envFiles + "=" + os.Getenv(envFiles),
+			envFiles + "=" + os.Getenv(envFiles), envArgument + "=" + os.Getenv(envArgument),
+			envSiege + "=" + os.Getenv(envSiege), "PATH=" + os.Getenv("PATH"),
 		}}
 	}
 	cfg := Config{

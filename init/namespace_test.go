@@ -21,7 +21,8 @@ import (
 )
 
 func scenarios() map[string]scenario {
-	all := map[string]scenario{
+	all := attacks()
+	maps.Copy(all, map[string]scenario{
 		"killed50": {core: coreKilled50},
 		"orphans":  {core: coreOrphans},
 		"signals":  {core: coreSignals},
@@ -52,7 +53,7 @@ func scenarios() map[string]scenario {
 		"cores":     {core: coreCores},
 		"stays":     {core: coreStays},
 		"programs":  {config: func(c *Config) { c.Preflight = time.Second }, core: corePrograms},
-	}
+	})
 	maps.Copy(all, hangScenarios())
 	all["oom"] = oomScenario()
 	all["lastwords"] = scenario{core: coreLastWords, config: func(c *Config) { c.HangBusy, c.AbortGrace = time.Second, 20*time.Second }}
@@ -77,8 +78,13 @@ func boot(t *testing.T, name string, keeper bool) *machine {
 // bootProgram does it with another binary of this test, and more in its environment.
 func bootProgram(t *testing.T, program, name string, keeper bool, env ...string) *machine {
 	t.Helper()
-	cmd := exec.Command(program)
-	cmd.Env = append(append(os.Environ(), envRole+"=init", envScenario+"="+name), env...)
+	return bootWith(t, exec.Command(program), name, "", keeper, env...)
+}
+
+// bootWith does it by a command that executes this program, with the scenario's argument.
+func bootWith(t *testing.T, cmd *exec.Cmd, name, argument string, keeper bool, env ...string) *machine {
+	t.Helper()
+	cmd.Env = append(append(os.Environ(), envRole+"=init", envScenario+"="+name, envArgument+"="+argument), env...)
 	// A test that times out takes its init along. The signal comes when the
 	// thread that forked ends, which this goroutine therefore keeps.
 	runtime.LockOSThread()
@@ -96,7 +102,10 @@ func bootProgram(t *testing.T, program, name string, keeper bool, env ...string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd.Stdout, cmd.Stderr = w, w
+	cmd.Stdout = w
+	if cmd.Stderr == nil {
+		cmd.Stderr = w
+	}
 	all, before := unix.Sigset_t{Val: [16]uint64{^uint64(0)}}, unix.Sigset_t{}
 	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &all, &before); err != nil { // as Settle executes init
 		t.Fatal(err)

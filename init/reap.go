@@ -1,6 +1,7 @@
 package pid1
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/sysmaster-go/sysmaster/init/event"
@@ -76,8 +77,9 @@ func (k *keeper) record(e fdstore.Exit) {
 		return
 	}
 	if !k.exits.Room() {
-		k.lost++
-		k.tell(event.Event{Kind: event.Lost, PID: e.PID})
+		if k.lost++; k.lost&(k.lost-1) == 0 { // thousands may follow: not a line for each
+			k.tell(event.Event{Kind: event.Lost, PID: e.PID, Text: strconv.FormatUint(k.lost, 10) + " so far"})
+		}
 		return
 	}
 	k.tell(event.Event{Kind: event.Exit, PID: e.PID, Exit: k.exits.Add(e, wanted)})

@@ -133,7 +133,19 @@ func (k *keeper) configure() {
 		k.must("read /proc/cmdline", err)
 		k.cfg.Configure(&k.cfg, line)
 	}
-	k.must("raise the limit of descriptors", process.RaiseNOFILE(uint64(k.cfg.MaxFDs)+256))
+	k.limitStore()
+}
+
+// descriptorsSpare is for one packet with as many as there can be, what waits to be
+// closed, and our own: without the last no core could be started.
+const descriptorsSpare = 253 + backlogMax + 64
+
+// limitStore raises the limit of descriptors, or keeps fewer.
+func (k *keeper) limitStore() {
+	have, err := process.RaiseNOFILE(uint64(k.cfg.MaxFDs) + descriptorsSpare)
+	k.must("raise the limit of descriptors", err)
+	room := int(have) - descriptorsSpare
+	k.store.Limit(min(k.cfg.MaxFDs, max(room, int(have)/2)))
 }
 
 func (k *keeper) settlePID1() {
@@ -145,6 +157,9 @@ func (k *keeper) settlePID1() {
 	apifs.Do(k.cfg.APIFS, k.tellAction)
 	machine := k.cfg.World.Machine()
 	k.must("set up the console", process.OpenConsole(machine))
+	if k.cfg.Console == nil {
+		k.console = process.Console(2).Own()
+	}
 	if machine {
 		k.must("redirect ctrl-alt-del", unix.Reboot(unix.LINUX_REBOOT_CMD_CAD_OFF)) // it becomes SIGINT
 	}

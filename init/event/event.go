@@ -23,7 +23,7 @@ const (
 	Rescue       Kind = 8  // a rescue command started or ended: PID, Text, Err
 	Exit         Kind = 9  // a process was reaped: Exit
 	Full         Kind = 10 // exits are left to the kernel until the core acknowledges
-	Lost         Kind = 11 // an exit could not be kept: PID
+	Lost         Kind = 11 // an exit could not be kept: PID; Text how many so far: told at the 1st, 2nd, 4th, 8th ...
 	BadMessage   Kind = 12 // Err
 	Signal       Kind = 13 // Signal
 	Store        Kind = 14 // a change of the descriptor store was refused: Text, Err
@@ -80,7 +80,7 @@ func (e Event) String() string {
 	case Full:
 		text = "too many exits unacknowledged: leaving further ones to the kernel"
 	case Lost:
-		text = "too many exits unacknowledged: lost that of process " + pid
+		text = "too many exits unacknowledged: lost that of process " + pid + ", " + e.Text
 	case BadMessage:
 		text = "cannot understand the core"
 	case Signal:

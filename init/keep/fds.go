@@ -25,6 +25,9 @@ type FDs struct {
 // NewFDs is an empty store for at most max descriptors.
 func NewFDs(max int) *FDs { return &FDs{fds: make(map[string]int), max: max} }
 
+// Limit sets how many descriptors are kept at most; what is there stays.
+func (s *FDs) Limit(max int) { s.max = max }
+
 // Get gives the descriptor under key; it stays the store's.
 func (s *FDs) Get(key string) (int, bool) { fd, ok := s.fds[key]; return fd, ok }
 

@@ -2,7 +2,9 @@ package process
 
 import (
 	"runtime"
+	"strconv"
 	"sync"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -12,17 +14,43 @@ import (
 // that is held (XOFF) or a full pipe loses the message.
 type Console int
 
+// consolePiece is what every terminal and pipe that is ready takes at once.
+const consolePiece = 256
+
 // Write implements io.Writer.
 func (c Console) Write(p []byte) (int, error) {
-	fds := [1]unix.PollFd{{Fd: int32(c), Events: unix.POLLOUT}}
-	n, err := unix.Poll(fds[:], 0)
+	done := 0
+	for done < len(p) {
+		fds := [1]unix.PollFd{{Fd: int32(c), Events: unix.POLLOUT}}
+		n, err := unix.Poll(fds[:], 0)
+		if err != nil {
+			return done, err
+		}
+		if n == 0 || fds[0].Revents&unix.POLLOUT == 0 {
+			return done, unix.EAGAIN
+		}
+		n, err = unix.Write(int(c), p[done:min(len(p), done+consolePiece)])
+		if err != nil {
+			return done, err
+		}
+		done += n
+	}
+	return done, nil
+}
+
+// Own opens what c leads to anew, so that a write does not wait even if
+// somebody holds the terminal between our look and it, and without changing how the
+// others with this descriptor write. It gives c itself where that is not possible.
+func (c Console) Own() Console {
+	var st unix.Stat_t
+	if unix.Fstat(int(c), &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFCHR && st.Mode&unix.S_IFMT != unix.S_IFIFO {
+		return c // a file never makes us wait, and has one place where all append
+	}
+	fd, err := unix.Open("/proc/self/fd/"+strconv.Itoa(int(c)), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return 0, err
+		return c
 	}
-	if n == 0 || fds[0].Revents&unix.POLLOUT == 0 {
-		return 0, unix.EAGAIN
-	}
-	return unix.Write(int(c), p)
+	return Console(fd)
 }
 
 // OpenConsole makes descriptors 0 to 2 usable: on a machine they become the
@@ -33,7 +61,11 @@ func OpenConsole(machine bool) error {
 	if machine {
 		path = "/dev/console"
 	}
-	fd, err := unix.Open(path, unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	// Not to wait for the carrier of a serial line; only for the opening.
+	fd, err := unix.Open(path, unix.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err == nil {
+		err = unix.SetNonblock(fd, false)
+	}
 	if err != nil && machine { // a machine without a console: the messages go nowhere, the boot goes on
 		fd, err = unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	}
@@ -58,24 +90,34 @@ func OpenConsole(machine bool) error {
 	return nil
 }
 
-// RaiseNOFILE makes room for n descriptors in this process. By the raw call,
-// so that the syscall package still gives children what we were started with.
-func RaiseNOFILE(n uint64) error {
+// RaiseNOFILE makes room for n descriptors in this process, as far as it may, and
+// gives what there is room for now. By the raw call, so that the syscall package
+// still gives children what we were started with.
+func RaiseNOFILE(n uint64) (have uint64, err error) {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return err
+		return 0, err
 	}
 	if limit.Cur >= n {
-		return nil
+		return limit.Cur, nil
 	}
-	limit.Cur, limit.Max = n, max(limit.Max, n)
-	return setNOFILE(&limit)
+	most := unix.Rlimit{Cur: n, Max: max(limit.Max, n)}
+	if err = setNOFILE(&most); err != nil { // without the right to raise the hard limit
+		most = unix.Rlimit{Cur: min(n, limit.Max), Max: limit.Max}
+		if setNOFILE(&most) != nil {
+			most = limit
+		}
+	}
+	return most.Cur, err
 }
 
 // Park creates threads now and leaves them to the runtime to reuse: when the
 // machine has no process numbers left, a Go program that needs another thread
 // dies. Each goroutine blocks in a system call of its own until all are there.
+// For the same reason it lets the runtime open its epoll descriptors now: it does so at
+// the first timer, which may be the garbage collector's, and dies when none are left.
 func Park(n int) {
+	time.Sleep(time.Nanosecond)
 	var pipe [2]int
 	if unix.Pipe2(pipe[:], unix.O_CLOEXEC) != nil {
 		return

@@ -108,7 +108,7 @@ func TestEverySignalByEveryWay(t *testing.T) {
 
 func TestParkAndLimits(t *testing.T) {
 	Park(3)
-	if err := RaiseNOFILE(64); err != nil {
-		t.Errorf("RaiseNOFILE(64) = %v", err)
+	if have, err := RaiseNOFILE(64); err != nil || have < 64 {
+		t.Errorf("RaiseNOFILE(64) = %d, %v", have, err)
 	}
 }

@@ -12,6 +12,10 @@ import (
 
 // killAll ends all processes of the scope: politely, then for certain.
 func (r *run) killAll() {
+	if r.Scope != Keeper && !seesItself() {
+		r.killUnseen()
+		return
+	}
 	left := r.targets()
 	if len(left) > 0 {
 		r.Say("terminating " + count(len(left), "processes"))
@@ -28,6 +32,45 @@ func (r *run) killAll() {
 	if left = r.await(r.KillTimeout, true); len(left) > 0 {
 		r.Say(count(len(left), "processes") + " survived SIGKILL: " + r.names(left))
 	}
+}
+
+// seesItself reports whether /proc is there and this pid namespace's.
+func seesItself() bool {
+	var b [16]byte
+	n, err := unix.Readlink("/proc/self", b[:])
+	return err == nil && string(b[:n]) == strconv.Itoa(unix.Getpid())
+}
+
+// killUnseen ends all processes without knowing them: there are none any more
+// when there is nobody to wait for, as all orphans are ours.
+func (r *run) killUnseen() {
+	r.Say("cannot see the processes: /proc is not there or another's; ending all")
+	for _, s := range []struct {
+		limit   time.Duration
+		signals []unix.Signal
+	}{
+		{r.TermTimeout, []unix.Signal{unix.SIGTERM, unix.SIGHUP, unix.SIGCONT}},
+		{r.KillTimeout, []unix.Signal{unix.SIGKILL}},
+	} {
+		deadline := time.Now().Add(s.limit)
+		for _, sig := range s.signals {
+			if err := unix.Kill(-1, sig); err == unix.ESRCH {
+				return
+			}
+		}
+		for {
+			reap()
+			rest := time.Until(deadline)
+			if _, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); err == unix.ECHILD {
+				return
+			}
+			if rest <= 0 {
+				break
+			}
+			wait(r.WakeFD, rest)
+		}
+	}
+	r.Say("processes survived SIGKILL")
 }
 
 // await reaps until no target is left or time is up; what it kills it kills

@@ -26,6 +26,7 @@
 // Init executes itself on SIGTERM, or another version when the core hands it one (reexec.go), and
 // exchanges the core's program, on trial and with a way back (succession.go).
 //
+// What it goes through unharmed, within which bounds, and how that is tested: docs/pid1.md.
 // What remains fatal is Go's own: exhausted memory, a thread that cannot be
 // created when all that are parked hang, a start with standard descriptors closed and
 // no /dev/null; and on other machines than amd64 and arm64 a synchronous signal queued by

@@ -27,7 +27,7 @@ const (
 	envScenario = "PID1_TEST_SCENARIO"
 	envPrepared = "PID1_TEST_NAMESPACE"
 	envCount    = "PID1_TEST_COUNT"
-	envFiles    = "PID1_TEST_FILES" // a directory with programs
+	envFiles    = "PID1_TEST_FILES"    // a directory with programs
 	envArgument = "PID1_TEST_ARGUMENT" // of a scenario
 	envSiege    = "SYSMASTER_SIEGE"    // set: the attacks in full, as "make siege" does
 )
@@ -98,7 +98,8 @@ func testInit(signals *process.Signals) int {
 		s.config(&cfg)
 	}
 	cfg.Observe = func(e event.Event) {
-		if e.Kind != event.Exit && e.Kind != event.Store && (e.Kind != event.Signal || os.Getenv(envCount) == "") {
+		stormy := e.Kind == event.Signal && (os.Getenv(envCount) != "" || os.Getenv(envScenario) == "flood") // not to wait for who reads it
+		if e.Kind != event.Exit && e.Kind != event.Store && !stormy {
 			fmt.Println("event", int(e.Kind), e.String())
 		}
 	}

@@ -117,7 +117,7 @@ func (k *keeper) overflow(now time.Time) bool {
 func (k *keeper) reapRegistered() {
 	for pid, start := range k.registered {
 		e, ok := proc.Peek(pid)
-		if !ok || pid == k.core.pid || pid == k.rescue.pid {
+		if !ok || pid == k.core.pid || pid == k.rescue.pid || pid == k.reexec.pid {
 			continue
 		}
 		if s, ok := proc.ReadStat(pid, k.buf); ok && !keep.SameStart(start, s.StartTime) {

@@ -121,6 +121,12 @@ func (k *keeper) startPreflight(now time.Time) {
 
 func (k *keeper) spawnPreflight(now time.Time) error {
 	r := &k.reexec
+	for i := 0; k.store.Busy(); i++ { // an execution waits for every thread, also for one that hangs
+		if i == 100 {
+			return textError("the close of a descriptor hangs")
+		}
+		_, _ = unix.Poll(nil, 1) // EINTR is as good
+	}
 	own, err := unix.Open("/proc/self/exe", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err

@@ -134,6 +134,9 @@ func (k *keeper) configure() {
 		k.cfg.Configure(&k.cfg, line)
 	}
 	k.limitStore()
+	if k.cfg.Console == nil {
+		k.console = process.Console(2).Own()
+	}
 }
 
 // descriptorsSpare is for one packet with as many as there can be, what waits to be
@@ -157,9 +160,6 @@ func (k *keeper) settlePID1() {
 	apifs.Do(k.cfg.APIFS, k.tellAction)
 	machine := k.cfg.World.Machine()
 	k.must("set up the console", process.OpenConsole(machine))
-	if k.cfg.Console == nil {
-		k.console = process.Console(2).Own()
-	}
 	if machine {
 		k.must("redirect ctrl-alt-del", unix.Reboot(unix.LINUX_REBOOT_CMD_CAD_OFF)) // it becomes SIGINT
 	}

@@ -160,7 +160,7 @@ func (k *keeper) coreRefused(now time.Time, err error) {
 	}
 	k.tell(event.Event{Kind: event.CoreRefused, Err: err})
 	k.lastCause, k.lastExit = fdstore.CauseExit, fdstore.Exit{}
-	k.retry(now, fdstore.CauseExit, false)
+	k.retry(now, policy.CauseOfRefusal(err), false)
 }
 
 // coreDied takes what the core still sent, then plans the next one.

@@ -45,6 +45,13 @@ func (c *Closer) Backlog() int {
 	return len(c.queue)
 }
 
+// Busy reports whether anything is being closed beside the callers.
+func (c *Closer) Busy() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.running > 0
+}
+
 func (c *Closer) work() {
 	for {
 		c.mu.Lock()

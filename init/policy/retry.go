@@ -72,6 +72,16 @@ func (h *History) Deaths() (own []time.Time, fails int) { return h.own, h.fails 
 // NewHistory continues a history of another process.
 func NewHistory(own []time.Time, fails int) History { return History{own: own, fails: fails} }
 
+// CauseOfRefusal classifies an execution that failed. That there are no process numbers or no
+// memory, or that the file is being written, passes and is nobody's fault.
+func CauseOfRefusal(err error) fdstore.Cause {
+	switch err {
+	case unix.EAGAIN, unix.ENOMEM, unix.ETXTBSY:
+		return fdstore.CauseKill
+	}
+	return fdstore.CauseExit
+}
+
 // CauseOf classifies the end of a core that init did not kill.
 func CauseOf(code, status int32) fdstore.Cause {
 	if code == proc.CLDExited {

@@ -37,13 +37,14 @@ func sigaction(n int, set, old *action) bool {
 // faults of the program, and where it has none. The handler goes by si_code: what the kernel
 // raised (above 0) is the runtime's, what somebody sent is only noted.
 func filterSent(wake int) {
-	sentWake, sentOne = int32(wake), 1
+	atomic.StoreInt32(&sentWake, int32(wake))
+	atomic.StoreUint64(&sentOne, 1)
 	own := filterAddress()
 	var fault action
 	if !sigaction(int(unix.SIGSEGV), nil, &fault) || fault.handler <= 1 || fault.handler == own {
 		return // no handler of the runtime's, or it is done already
 	}
-	runtimeHandler = fault.handler
+	atomic.StoreUintptr(&runtimeHandler, fault.handler)
 	set := fault
 	set.handler = own
 	for _, n := range [...]int{4, 5, 7, 8, 11, 16, 31} { // ILL TRAP BUS FPE SEGV STKFLT SYS

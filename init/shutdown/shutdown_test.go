@@ -20,6 +20,9 @@ const envChild = "SHUTDOWN_TEST_CHILD"
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(envChild); dir != "" {
+		if name := os.Getenv(envAttack); name != "" {
+			os.Exit(attack(name, dir))
+		}
 		os.Exit(unmountInside(dir))
 	}
 	os.Exit(m.Run())

@@ -194,16 +194,27 @@ func (m *Machine) carryOut(in sys.Intent) {
 			delete(m.exists, in.CGroup)
 			delete(m.groups, in.CGroup)
 		}
+	case unit.Listen, unit.StoreFD, unit.DropFD:
+		done.Err = m.descriptors(f)
+	case unit.Dirs:
+		done.Err = m.effectFault()
+	}
+	m.answer(in, done)
+}
+
+// descriptors carries out what concerns descriptors that init holds.
+func (m *Machine) descriptors(f unit.Effect) string {
+	switch f := f.(type) {
 	case unit.Listen:
-		if done.Err = m.effectFault(); done.Err == "" {
-			for _, s := range f.Sockets {
-				m.fds[s.Key] = true
-			}
+		if err := m.effectFault(); err != "" {
+			return err
+		}
+		for _, s := range f.Sockets {
+			m.fds[s.Key] = true
 		}
 	case unit.StoreFD:
 		if !m.fds[f.From] && !m.fds[f.To] {
-			done.Err = "the descriptor is not held"
-			break
+			return "the descriptor is not held"
 		}
 		delete(m.fds, f.From)
 		m.fds[f.To] = true
@@ -215,10 +226,8 @@ func (m *Machine) carryOut(in sys.Intent) {
 		for _, p := range f.Unlink {
 			delete(m.files, p)
 		}
-	case unit.Dirs:
-		done.Err = m.effectFault()
 	}
-	m.answer(in, done)
+	return ""
 }
 
 func (m *Machine) effectFault() string {

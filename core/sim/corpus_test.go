@@ -26,7 +26,7 @@ func TestCorpus(t *testing.T) {
 			_, err = h.Play(s)
 			require.NoError(t, err)
 			s.Crashes = nil
-			_, err = h.CrashEverywhere(s, sim.Everywhere{Differs: true})
+			_, err = h.CrashEverywhere(s, sim.Everywhere{Differs: true, Every: 3})
 			require.NoError(t, err)
 		})
 	}

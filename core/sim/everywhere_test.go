@@ -104,8 +104,10 @@ func TestCrashEverywhereInEveryScenario(t *testing.T) {
 	for _, c := range scenarios {
 		t.Run(c.s.Name, func(t *testing.T) {
 			switch depth := fromEnv(t, "SIM_DEPTH", 2); {
-			case testing.Short() || depth < c.o.Depth:
+			case testing.Short() || raced || depth < c.o.Depth:
 				c.o.Depth = 1
+			case depth == 2 && c.o.Depth == 2 && c.o.Hang:
+				c.o.MaxForks = 4000 // make sim goes on
 			case depth > 2 && c.o.Depth == 2: // a crash in the recovery from a crash in a recovery
 				c.o.Depth, c.o.MaxForks = 3, 25000
 			}

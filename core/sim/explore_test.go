@@ -60,6 +60,9 @@ func TestExplore(t *testing.T) {
 		return
 	}
 	seeds := fromEnv(t, "SIM_SEEDS", 150)
+	if raced {
+		seeds = min(seeds, 20)
+	}
 	turns, crashes := fromEnv(t, "SIM_TURNS", 0), fromEnv(t, "SIM_CRASHES", 0)
 	forks := fromEnv(t, "SIM_FORKS", 12)
 	var (

@@ -33,7 +33,6 @@ type process struct {
 	path     string
 	seq      uint64 // of its Spawn; 0: it was forked by another process
 	prog     *Program
-	child    PIDFileSays
 	began    time.Duration
 	followed bool // its end is reported to the core: spawned, or attached
 	adopted  bool // not spawned by any core

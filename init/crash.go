@@ -15,7 +15,19 @@ import (
 const (
 	shownLines = 10       // of a core's last words, on the console
 	shownBytes = 16 << 10 // ... looked for in the first of them
+
+	sayingCheck = 100 * time.Millisecond // how often a dump under way is looked at
 )
+
+// saidAll reports that an aborted core has filled the room for its last words. It would go on in
+// vain: ten thousand goroutines take it five seconds.
+func (k *keeper) saidAll() bool {
+	var last [1]byte
+	if k.core.words > 0 {
+		_, _ = unix.Pread(k.core.words, last[:], fdstore.CrashSize-1) // memory: it can be read
+	}
+	return last[0] != 0
+}
 
 // causeOf is policy.CauseOf with what only the machine knows: whether init itself ended the
 // core, and whether the kernel did because memory had run out.

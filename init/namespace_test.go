@@ -399,6 +399,15 @@ func coreFull(b *testbed) {
 		}
 		b.die(unix.SIGKILL)
 	}
+	for pid := range b.kept.Expect { // a core that turns is told of those alone that it registers
+		for {
+			p, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+			if err != nil || strings.Contains(string(p), ") Z ") {
+				break
+			}
+			_, _ = unix.Poll(nil, 1)
+		}
+	}
 	b.must(b.Alive(1, true))
 	var first []fdstore.Exit
 	for len(first) < 16 {

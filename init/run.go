@@ -259,6 +259,9 @@ func (k *keeper) timeout(now time.Time) time.Duration {
 		until(k.startAt)
 	case c.pid != 0 && !c.killAt.IsZero():
 		until(c.killAt)
+		if c.words > 0 && !c.killed {
+			until(now.Add(sayingCheck))
+		}
 	case c.pid != 0:
 		if at := c.watch.Deadline(k.limits()); !at.IsZero() {
 			until(at)

@@ -26,6 +26,7 @@ type coreState struct {
 	started time.Time    // for its trial
 	watch   policy.Watch // of a core taken over in a re-exec: Started now, and Spoke if it turned
 	killAt  time.Time    // SIGABRT was sent; SIGKILL is due then
+	killed  bool         // ... and was sent, too
 	words   int          // what its last words go to; 0: nowhere
 	bad     int
 
@@ -55,10 +56,10 @@ func (k *keeper) supervise(now time.Time) {
 		if at := k.waited(); !at.IsZero() && !now.Before(at) {
 			k.happened(now, policy.Waited)
 		}
-	case c.pid != 0 && !c.killAt.IsZero() && !now.Before(c.killAt):
+	case c.pid != 0 && !c.killAt.IsZero() && (!now.Before(c.killAt) || !c.killed && k.saidAll()):
 		k.tell(event.Event{Kind: event.CoreHung, PID: c.pid, Signal: int(unix.SIGKILL)})
 		k.signalCore(unix.SIGKILL)
-		c.killAt = now.Add(k.cfg.AbortGrace)
+		c.killed, c.killAt = true, now.Add(k.cfg.AbortGrace)
 	case c.pid != 0 && c.killAt.IsZero() && c.watch.Overdue(k.limits(), now):
 		k.abort(now)
 	}

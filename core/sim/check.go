@@ -77,8 +77,12 @@ func (c *checker) born(m *Machine, p *process) {
 	if p.role != "main" || m.store.damaged { // a commit that is lost is not known to have started it
 		return
 	}
+	if m.keeps(m.engine.View().Unit(p.unit), p) {
+		return // it may give up a process that does not end
+	}
+	late := m.cfg.MaxDelay >= time.Second // SIGKILL and its effect may take longer than the unit waits
 	for _, q := range m.procs {
-		if q != p && q.unit == p.unit && q.role == "main" && !q.dead && !q.stubborn && (c.known[q.proc] || !q.killed) {
+		if q != p && q.unit == p.unit && q.role == "main" && !q.dead && !q.stubborn && (!q.killed || c.known[q.proc] && !late) {
 			c.main = &mainTwice{p.unit, q.proc, p.proc}
 		}
 	}

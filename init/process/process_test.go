@@ -76,8 +76,8 @@ func TestEverySignalByEveryWay(t *testing.T) {
 	}
 	for way, send := range ways {
 		for n := 1; n <= SignalMax; n++ {
-			if n == int(unix.SIGKILL) || n == int(unix.SIGSTOP) {
-				continue
+			if n == int(unix.SIGKILL) || n == int(unix.SIGSTOP) || n == 33 && way == "tgkill" {
+				continue // 33 from a process to itself is a C library's own (setxid), and linked with cgo it trusts it
 			}
 			s.Take()
 			if err := send(n); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sysmaster-go/sysmaster/core/sys"
@@ -89,6 +90,7 @@ func (e *Engine) encodeMeta(enc *record.Encoder) {
 				enc.Uint(2, uint64(l.typ))
 				enc.Uint(3, uint64(l.mode))
 				enc.String(4, l.why)
+				encodeCause(enc, &l.by)
 			})
 		}
 	}
@@ -134,7 +136,8 @@ func (e *Engine) decodeMeta(data []byte) error {
 				case 4:
 					return record.String(f, &l.why)
 				}
-				return nil
+				_, err := decodeCause(f, &l.by, nil)
+				return err
 			})
 			e.later = append(e.later, l)
 			return err
@@ -215,6 +218,7 @@ func (e *Engine) encodeUnit(enc *record.Encoder, x *entry) {
 	}
 	enc.OptString(15, string(x.load))
 	enc.OptString(16, x.reason)
+	encodeChanges(enc, x)
 	enc.Raw(x.unknown)
 }
 
@@ -230,8 +234,8 @@ type stored struct {
 	hasUnit  bool
 }
 
-func decodeUnit(data []byte, x *entry) (s stored, err error) {
-	x.condition, x.assert = true, true
+func decodeUnit(data []byte, x *entry, share *shared) (s stored, err error) {
+	x.condition, x.assert, x.changes = true, true, nil
 	err = record.Decode(data, func(f record.Field) error {
 		switch f.Tag {
 		case 1:
@@ -282,10 +286,15 @@ func decodeUnit(data []byte, x *entry) (s stored, err error) {
 			return record.String(f, &x.load)
 		case 16:
 			return record.String(f, &x.reason)
+		case tagChanges:
+			c, err := decodeChange(f, share)
+			x.changes = append(x.changes, c)
+			return err
 		}
 		x.unknown.Keep(f)
 		return nil
 	})
+	x.changes = slices.Clone(x.changes[max(0, len(x.changes)-maxChanges):])
 	return s, err
 }
 

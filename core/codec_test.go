@@ -95,6 +95,7 @@ func sampleEntry(t testing.TB) (*Engine, *entry) {
 	}
 	x.seq, x.invocation, x.cgroup = 99, [16]byte{1, 2, 3}, "system.slice/a.service"
 	x.timers = []timer{{id: "state", at: time.Second}, {id: "watchdog", at: time.Minute}}
+	x.changes = sampleChanges()
 	x.starts, x.limited, x.condition, x.assert = []time.Duration{5, 6}, true, false, false
 	x.job = &job{id: 4, x: x, typ: unit.JobRestart, running: true, irreversible: true, ignoreOrder: true, began: 1, deadline: 2, checking: true}
 	for i, s := range x.times.all() {
@@ -117,7 +118,7 @@ func TestUnitRoundTrip(t *testing.T) {
 	newer.Raw(data)
 	newer.String(200, "a field of tomorrow")
 	y := &entry{name: x.name}
-	s, err := decodeUnit(newer.Clone(), y)
+	s, err := decodeUnit(newer.Clone(), y, nil)
 	require.NoError(t, err)
 	require.True(t, s.hasUnit)
 	y.job.x, y.u, y.typ, y.load = x, x.u, x.typ, x.load
@@ -135,8 +136,8 @@ func TestMetaRoundTrip(t *testing.T) {
 	e, _ := loaded(t, "a.service:", nil)
 	e.nextJob, e.invocation, e.started, e.booted, e.exitCode = 7, 8, true, true, 9
 	e.shutdown = &sys.Shutdown{Verb: "exit", Code: 3}
-	e.later = []jobLater{{"a.service", unit.JobStart, unit.ModeFail, "why"}}
-	e.parked = []jobLater{{"b.service", unit.JobStop, unit.ModeReplace, "not"}}
+	e.later = []jobLater{{unit: "a.service", typ: unit.JobStart, mode: unit.ModeFail, why: "why", by: Cause{Kind: CauseUnit, Unit: "b.service", Rel: unit.OnFailure, Change: 3}}}
+	e.parked = []jobLater{{unit: "b.service", typ: unit.JobStop, mode: unit.ModeReplace, why: "not"}}
 	var enc record.Encoder
 	e.encodeMeta(&enc)
 	enc.Uint(99, 1)
@@ -171,14 +172,14 @@ func FuzzUnit(f *testing.F) {
 	f.Add(encodedUnit(e, x))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		y := &entry{name: "a.service"}
-		s, err := decodeUnit(data, y)
+		s, err := decodeUnit(data, y, nil)
 		if err != nil {
 			return
 		}
 		y.saved = s
 		once := encodedUnit(e, y)
 		z := &entry{name: "a.service"}
-		z.saved, err = decodeUnit(once, z)
+		z.saved, err = decodeUnit(once, z, nil)
 		require.NoError(t, err)
 		require.Equal(t, once, encodedUnit(e, z))
 	})
@@ -208,7 +209,7 @@ func FuzzEffect(f *testing.F) {
 
 func FuzzMeta(f *testing.F) {
 	var enc record.Encoder
-	(&Engine{later: []jobLater{{"a.service", unit.JobStart, unit.ModeFail, "why"}}, shutdown: &sys.Shutdown{Verb: "halt"}}).encodeMeta(&enc)
+	(&Engine{later: []jobLater{{unit: "a.service", typ: unit.JobStart, mode: unit.ModeFail, why: "why", by: Cause{Kind: CauseUnit, Unit: "b.service", Rel: unit.OnFailure, Change: 3}}}, shutdown: &sys.Shutdown{Verb: "halt"}}).encodeMeta(&enc)
 	f.Add(enc.Clone())
 	f.Fuzz(func(_ *testing.T, data []byte) { _ = (&Engine{}).decodeMeta(data) })
 }

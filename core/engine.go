@@ -134,31 +134,34 @@ type Engine struct {
 	crowded     bool        // MaxUnits was reached, and that was said
 	commonKeys  *unit.KeySet
 
-	run       []*entry
-	follow    []any
-	later     []jobLater // jobs that state changes ask for, in the next turn
-	wheel     wheel
-	heap      deadlines
-	manHeap   uint64 // numbers deadlines
-	heapTrim  int    // the heap's length from which it is searched for outdated ones
-	dirty     []*entry
-	metaDirty bool
-	acks      []uint64
-	intents   []sys.Intent
-	held      []sys.Intent // spawns that wait until the store takes commits again
-	events    []Event
-	replies   []reply
-	inputs    []sys.Input
-	records   []state.Record
-	marks     []int
-	snapshot  []byte
-	parked    []jobLater // taken from later, and waiting for files
-	enc       record.Encoder
-	unknown   record.Unknown // of the meta record, kept for newer versions
-	gone      []unit.Name    // units whose records are to be deleted
-	storeErr  error          // why nothing new is started; nil when the store works
-	unsaved   bool           // the last commit failed altogether
-	repeats   repeats        // requests that may come again
+	run        []*entry
+	follow     []any
+	later      []jobLater // jobs that state changes ask for, in the next turn
+	wheel      wheel
+	heap       deadlines
+	manHeap    uint64 // numbers deadlines
+	heapTrim   int    // the heap's length from which it is searched for outdated ones
+	dirty      []*entry
+	metaDirty  bool
+	acks       []uint64
+	intents    []sys.Intent
+	held       []sys.Intent // spawns that wait until the store takes commits again
+	events     []Event
+	replies    []reply
+	inputs     []sys.Input
+	records    []state.Record
+	marks      []int
+	snapshot   []byte
+	parked     []jobLater // taken from later, and waiting for files
+	enc        record.Encoder
+	unknown    record.Unknown // of the meta record, kept for newer versions
+	gone       []unit.Name    // units whose records are to be deleted
+	storeErr   error          // why nothing new is started; nil when the store works
+	unsaved    bool           // the last commit failed altogether
+	repeats    repeats        // requests that may come again
+	because    Cause          // what is being handled now
+	shared     *shared        // during recovery
+	reloadedBy *Request       // who asked for what applyReload does now
 
 	rec       *recorder
 	quar      map[unit.Name]*quarantine // units, loaded or not

@@ -132,7 +132,7 @@ func fixtureEngine(t *testing.T, store state.Store) *Engine {
 	}
 	e.touch(x)
 	e.exitCode, e.shutdown = 9, &sys.Shutdown{Verb: "exit", Code: 3}
-	e.parked = append(e.parked, jobLater{"door.service", unit.JobStop, unit.ModeReplace, "a fixture"})
+	e.parked = append(e.parked, jobLater{unit: "door.service", typ: unit.JobStop, mode: unit.ModeReplace, why: "a fixture"})
 	e.metaDirty = true
 	require.True(t, e.commit())
 	return e
@@ -173,7 +173,7 @@ func said(t *testing.T, recs []state.Record) []string {
 			continue
 		}
 		x := &entry{name: unit.Name(r.Key)}
-		s, err := decodeUnit(r.Data, x)
+		s, err := decodeUnit(r.Data, x, nil)
 		require.NoError(t, err, r.Key)
 		require.Empty(t, x.unknown)
 		require.Empty(t, x.asRead)
@@ -348,7 +348,7 @@ func reencode(t *testing.T, r state.Record) []byte {
 		e.encodeMeta(&enc)
 	case state.Units:
 		x := &entry{name: unit.Name(r.Key)}
-		s, err := decodeUnit(r.Data, x)
+		s, err := decodeUnit(r.Data, x, nil)
 		require.NoError(t, err)
 		x.saved = s
 		(&Engine{}).encodeUnit(&enc, x)

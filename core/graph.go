@@ -43,6 +43,7 @@ type entry struct {
 	assert     bool
 	cgroup     string
 	procs      []ProcView // as indexed in Engine.procs
+	changes    []Change   // the last ones, oldest first; replaced, never changed
 
 	edges     [unit.NumRelations][]edge
 	dirty     bool // its record must be written

@@ -16,13 +16,15 @@ type (
 		unit   unit.Name
 		id     JobID
 		result unit.JobResult
+		detail string
 	}
 	// jobLater plans a job that no client asked for.
 	jobLater struct {
 		unit unit.Name
 		typ  unit.JobType
 		mode unit.JobMode
-		why  string
+		why  string // for messages
+		by   Cause
 	}
 	// peerLater tells a unit of another's change.
 	peerLater struct {
@@ -52,6 +54,7 @@ func (e *Engine) doFollowUp(f any) {
 	switch f := f.(type) {
 	case finishLater:
 		if x := e.lookup(f.unit); x != nil && x.job != nil && x.job.id == f.id {
+			e.detail(x.job, f.detail)
 			e.finish(x.job, f.result)
 		}
 	case answerLater:
@@ -62,8 +65,8 @@ func (e *Engine) doFollowUp(f any) {
 		e.parked = append(e.parked, f)
 		e.metaDirty = true
 		e.request(&Request{
-			Caller: Caller{Why: f.why},
-			Op:     OpJob{Unit: f.unit, Type: f.typ, Mode: f.mode},
+			by: f.by,
+			Op: OpJob{Unit: f.unit, Type: f.typ, Mode: f.mode},
 			settled: func(err error) {
 				e.unpark(f)
 				if err != nil {

@@ -8,7 +8,7 @@ import (
 )
 
 // install makes the plan's jobs the engine's. It cannot fail.
-func (e *Engine) install(p *plan) JobID {
+func (e *Engine) install(p *plan, by Cause) JobID {
 	for _, n := range p.notes {
 		e.say(unit.LevelInfo, "", n)
 	}
@@ -17,7 +17,7 @@ func (e *Engine) install(p *plan) JobID {
 	}
 	e.cancelOthers(p)
 	for _, j := range p.order {
-		e.installJob(j, p.op)
+		e.installJob(j, p, by)
 	}
 	for _, j := range p.order {
 		e.queueRun(j.x)
@@ -49,12 +49,14 @@ func (e *Engine) cancelOthers(p *plan) {
 	}
 	slices.SortFunc(ids, cmp.Compare[JobID])
 	for _, id := range ids {
+		e.detail(e.jobs[id], "a job of "+string(p.anchor.x.name)+" in mode "+p.op.Mode.String()+" left none beside it")
 		e.remove(e.jobs[id], unit.JobCanceled)
 	}
 }
 
-func (e *Engine) installJob(p *planned, op OpJob) {
-	x := p.x
+func (e *Engine) installJob(p *planned, whole *plan, by Cause) {
+	x, op := p.x, &whole.op
+	by = whole.causeIn(p, by)
 	irreversible := op.Mode == unit.ModeReplaceIrreversibly
 	if o := x.job; o != nil {
 		t := mergeTypes(o.typ, p.typ)
@@ -63,11 +65,15 @@ func (e *Engine) installJob(p *planned, op OpJob) {
 			if o.running && (t != o.typ || p.typ == unit.JobReload) {
 				o.running, o.checking = false, false
 			}
+			if t != o.typ || x == whole.anchor.x {
+				e.noteJob(o, t, op, by)
+			}
 			o.typ = t
 			o.irreversible = o.irreversible || irreversible
 			e.jobChanged(x)
 			return
 		}
+		e.detail(o, "a "+p.typ.String()+" job took its place")
 		e.remove(o, unit.JobCanceled)
 	}
 	e.nextJob++
@@ -75,6 +81,7 @@ func (e *Engine) installJob(p *planned, op OpJob) {
 	j := &job{id: e.nextJob, x: x, typ: p.typ, irreversible: irreversible,
 		ignoreOrder: op.Mode == unit.ModeIgnoreDependencies, began: e.now.Mono}
 	x.job = j
+	e.noteJob(j, p.typ, op, by)
 	e.jobs[j.id] = j
 	e.pub.jobs = true
 	e.armJob(j, x.common.JobTimeout)

@@ -1,6 +1,8 @@
 package core
 
 import (
+	"math"
+	"strconv"
 	"time"
 
 	"github.com/sysmaster-go/sysmaster/state/record"
@@ -20,6 +22,7 @@ type job struct {
 	began        time.Duration // monotonic, when it was queued
 	deadline     time.Duration // 0: none; the time it must have ended
 	waitsOn      *entry        // a hint: the unit whose job was last seen in the way
+	idle         bool          // it found everything as it wants it
 
 	unknown record.Unknown // of a newer version
 }
@@ -109,6 +112,7 @@ func (e *Engine) runStart(j *job) {
 	case x.u == nil:
 		e.finish(j, unit.JobFailed)
 	case x.state.Active.IsUp():
+		j.idle = true
 		e.finish(j, unit.JobDone)
 	case x.state.Active == unit.Activating && !x.resting():
 		// It is on its way for another reason: the job ends when it arrives.
@@ -150,11 +154,13 @@ func (e *Engine) checked(x *entry, results []bool) {
 	j.checking = false
 	switch {
 	case !ok:
+		e.detail(j, unmet(x.common.Conditions, results, false))
 		e.handle(x, unit.Request{Kind: unit.RequestConditionFailed})
 		if x.job == j {
 			e.finish(j, unit.JobDone) // man systemd.unit(5): skipped, and that is no failure
 		}
 	case !asserted:
+		e.detail(j, unmet(x.common.Conditions, results, true))
 		e.say(unit.LevelErr, x.name, "assertion failed, not started")
 		e.finish(j, unit.JobAssert)
 	default:
@@ -168,8 +174,9 @@ func (e *Engine) begin(j *job) {
 	if x.typ.StartLimit && !e.withinStartLimit(x) {
 		e.say(unit.LevelErr, x.name, "start request repeated too quickly")
 		x.limited = true
+		e.detail(j, "it was started too often in a short time (StartLimitBurst="+strconv.Itoa(x.common.StartLimitBurst)+")")
 		e.handle(x, unit.Request{Kind: unit.RequestStartLimitHit})
-		e.machineAction(x.common.StartLimitAction, -1, string(x.name)+": start limit hit")
+		e.machineAction(x, "StartLimitAction", x.common.StartLimitAction, -1, string(x.name)+": start limit hit")
 		if x.job == j {
 			e.finish(j, unit.JobFailed)
 		}
@@ -198,6 +205,9 @@ func (e *Engine) withinStartLimit(x *entry) bool {
 		return false
 	}
 	x.starts = append(x.starts, e.now.Mono)
+	if i := len(x.changes) - 1; i >= 0 && x.job != nil && x.changes[i].Job == x.job.id {
+		e.amend(x, i, func(c *Change) { c.Starts = uint16(min(len(x.starts), math.MaxUint16)) })
+	}
 	return true
 }
 
@@ -207,6 +217,7 @@ func (e *Engine) runStop(j *job) {
 		e.revive(x)
 	}
 	if x.u == nil || x.state.Active.IsDown() {
+		j.idle = j.typ == unit.JobStop
 		e.settle(x)
 		return
 	}
@@ -301,6 +312,7 @@ func (e *Engine) jobChanged(x *entry) {
 func (e *Engine) remove(j *job, result unit.JobResult) {
 	x := j.x
 	e.touch(x)
+	e.noteEnd(j, result)
 	x.job = nil
 	delete(e.jobs, j.id)
 	e.pub.jobs = true
@@ -329,7 +341,7 @@ func (e *Engine) failDependants(x *entry, t unit.JobType) {
 func (e *Engine) failJobs(x *entry, r unit.Relation) {
 	for _, d := range x.edges[r] {
 		if j := d.to.job; j != nil && (j.typ == unit.JobStart || j.typ == unit.JobVerifyActive) {
-			e.followUp(finishLater{d.to.name, j.id, unit.JobDependency})
+			e.followUp(finishLater{d.to.name, j.id, unit.JobDependency, "its job needed " + string(x.name)})
 		}
 	}
 }
@@ -370,7 +382,7 @@ func (e *Engine) jobTimedOut(j *job) {
 	e.say(unit.LevelErr, x.name, t.String()+" job timed out")
 	e.finish(j, unit.JobTimeout)
 	if running && t == unit.JobStart && x.state.Active == unit.Activating {
-		e.followUp(jobLater{x.name, unit.JobStop, unit.ModeReplace, "job timeout"})
+		e.followUp(jobLater{x.name, unit.JobStop, unit.ModeReplace, "job timeout", Cause{Kind: CauseJobTimeout}})
 	}
-	e.machineAction(x.common.JobTimeoutAction, -1, string(x.name)+": job timed out")
+	e.machineAction(x, "JobTimeoutAction", x.common.JobTimeoutAction, -1, string(x.name)+": job timed out")
 }

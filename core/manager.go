@@ -57,7 +57,7 @@ func (e *Engine) serve(r *Request) {
 		e.intents = append(e.intents, sys.Intent{Effect: sys.Reexec{}})
 		e.reply(r, Response{})
 	case OpShutdown:
-		e.goDown(op.Verb, op.Code, r.Caller.Why)
+		e.goDown(op.Verb, op.Code, e.causeOfRequest(r).words())
 		e.reply(r, Response{})
 	default:
 		e.reply(r, Response{Err: ErrNotSupported})
@@ -83,7 +83,7 @@ func (e *Engine) jobRequest(r *Request, op OpJob, x *entry) {
 		e.reply(r, Response{Unit: x.name, Err: err})
 		return
 	}
-	resp := Response{Unit: x.name, Job: e.install(p)}
+	resp := Response{Unit: x.name, Job: e.install(p, e.causeOfRequest(r))}
 	if resp.Job == 0 {
 		resp.Result = unit.JobDone
 	}
@@ -100,6 +100,7 @@ func (e *Engine) killRequest(r *Request, op OpKill) {
 		e.reply(r, Response{Err: &RequestError{op.Unit, ErrNotSupported, "no such signal"}})
 		return
 	}
+	e.noteRequest(x, r, Change{Kind: ChangeKill, Status: uint16(op.Signal)})
 	if x.quar != nil { // nobody waits for the answer
 		x.seq++
 		e.intents = append(e.intents, e.intent(x, unit.Emitted{Seq: x.seq, Effect: unit.Kill{Signal: op.Signal}}))
@@ -121,6 +122,9 @@ func (e *Engine) killRequest(r *Request, op OpKill) {
 
 func (e *Engine) resetFailed(r *Request, op OpResetFailed) {
 	reset := func(x *entry) {
+		if x.state.Active == unit.Failed || len(x.starts) > 0 {
+			e.noteRequest(x, r, Change{Kind: ChangeReset})
+		}
 		if x.quar != nil {
 			e.lift(x)
 			return
@@ -178,7 +182,7 @@ func (e *Engine) cancel(r *Request, op OpCancel) {
 		}
 		slices.Sort(ids)
 		for _, id := range ids {
-			e.finish(e.jobs[id], unit.JobCanceled)
+			e.cancelJob(r, e.jobs[id])
 		}
 		e.reply(r, Response{})
 		return
@@ -188,8 +192,13 @@ func (e *Engine) cancel(r *Request, op OpCancel) {
 		e.reply(r, Response{Err: ErrNoSuchJob})
 		return
 	}
-	e.finish(j, unit.JobCanceled)
+	e.cancelJob(r, j)
 	e.reply(r, Response{Unit: j.x.name, Job: op.ID})
+}
+
+func (e *Engine) cancelJob(r *Request, j *job) {
+	e.noteRequest(j.x, r, Change{Kind: ChangeCancel, Job: j.id})
+	e.finish(j, unit.JobCanceled)
 }
 
 // The signals that init passes on, by number on all of Go's Linux ports but MIPS.
@@ -206,11 +215,11 @@ const (
 // signal does what man systemd(1), SIGNALS, says of the signals that init passes on.
 func (e *Engine) signal(n int) {
 	start := func(u unit.Name, m unit.JobMode) {
-		e.followUp(jobLater{u, unit.JobStart, m, "signal"})
+		e.followUp(jobLater{u, unit.JobStart, m, "signal", Cause{Kind: CauseSignal, Status: int32(n)}})
 	}
 	switch n {
 	case sigHUP:
-		e.startReload(&Request{Caller: Caller{Why: "SIGHUP"}, Op: OpReload{}})
+		e.startReload(&Request{by: Cause{Kind: CauseSignal, Status: sigHUP}, Op: OpReload{}})
 	case sigTERM:
 		e.intents = append(e.intents, sys.Intent{Effect: sys.Reexec{}})
 	case sigINT:
@@ -237,8 +246,8 @@ func (e *Engine) signal(n int) {
 }
 
 // machineAction does what SuccessAction= and its kin ask for (man systemd.unit(5)). A code
-// below zero means that none was set.
-func (e *Engine) machineAction(action string, code int, why string) {
+// below zero means that none was set. setting is which of them it is, if that is known.
+func (e *Engine) machineAction(x *entry, setting, action string, code int, why string) {
 	var target unit.Name
 	verb := ""
 	switch action {
@@ -272,7 +281,12 @@ func (e *Engine) machineAction(action string, code int, why string) {
 	if code >= 0 {
 		e.exitCode = code
 	}
-	e.nextTurn(jobLater{target, unit.JobStart, unit.ModeReplaceIrreversibly, why})
+	text := action
+	if setting != "" {
+		text = setting + "=" + action
+	}
+	by := Cause{Kind: CauseAction, Unit: x.name, Change: x.last(), Text: text}
+	e.nextTurn(jobLater{target, unit.JobStart, unit.ModeReplaceIrreversibly, why, by})
 }
 
 // goDown hands the machine over to init.
@@ -309,8 +323,8 @@ func (e *Engine) bootTry(names []unit.Name) {
 	}
 	e.bootPending = true
 	e.request(&Request{
-		Caller: Caller{Why: "boot"},
-		Op:     OpJob{Unit: names[0], Type: unit.JobStart, Mode: mode},
+		by: Cause{Kind: CauseBoot},
+		Op: OpJob{Unit: names[0], Type: unit.JobStart, Mode: mode},
 		settled: func(err error) {
 			e.metaDirty = true
 			if err == nil {

@@ -16,6 +16,8 @@ func (e *Engine) handle(x *entry, ev unit.Event) (refused string) {
 	if x.u == nil {
 		return "unit is not loaded"
 	}
+	defer func(c Cause) { e.because = c }(e.because)
+	e.because = e.causeOf(x, ev)
 	tx := unit.NewTx(e.now, x.cgroup, peers{e, x}, &x.seq)
 	seq := x.seq
 	kind, id := eventNote(ev)
@@ -74,6 +76,7 @@ func (e *Engine) panicked(x *entry, what string) {
 	x.timers = nil
 	x.load, x.reason = unit.LoadError, "the unit's type failed: "+what
 	e.indexProcs(x)
+	e.because = Cause{Kind: CauseBroken, Text: firstLine(what)}
 	e.stateMayHaveChanged(x)
 	e.touch(x)
 }
@@ -84,6 +87,7 @@ func (e *Engine) refused(x *entry, ev unit.Event, reason string) {
 	case unit.Start, unit.Stop, unit.Reload:
 		e.say(unit.LevelErr, x.name, reason)
 		if j := x.job; j != nil && j.running {
+			e.detail(j, reason)
 			e.finish(j, unit.JobFailed)
 		}
 	}
@@ -98,9 +102,13 @@ func (e *Engine) effect(x *entry, em unit.Emitted) {
 	case unit.Disarm:
 		e.disarm(x, f.ID)
 	case unit.Enqueue:
-		e.nextTurn(jobLater{f.Unit, f.Type, f.Mode, "asked by " + string(x.name)})
+		by := Cause{Kind: CauseTrigger, Unit: x.name, Change: x.last()}
+		if e.lookup(f.Unit) == x {
+			by.Kind = CauseRestart
+		}
+		e.nextTurn(jobLater{f.Unit, f.Type, f.Mode, "asked by " + string(x.name), by})
 	case unit.Act:
-		e.machineAction(f.Action, f.Code, f.Reason)
+		e.machineAction(x, "", f.Action, f.Code, f.Reason)
 	case unit.Say:
 		e.say(f.Level, x.name, f.Text)
 	default:
@@ -150,6 +158,7 @@ func (e *Engine) stateMayHaveChanged(x *entry) {
 	}
 	e.setState(x, now)
 	e.touch(x)
+	e.noteState(x, old.Active, now.Active)
 	e.stamp(x, old.Active, now.Active)
 	e.publish(UnitChanged{x.name, old, now})
 	unexpected := e.unexpected(x) || x.resting()
@@ -234,19 +243,19 @@ func (e *Engine) retroactive(x *entry, old, now unit.ActiveState) {
 			}
 			for _, d := range x.edges[r] {
 				if d.to.state.Active.IsDown() && !x.hasEdge(unit.After, d.to) {
-					e.nextTurn(jobLater{d.to.name, unit.JobStart, mode, "needed by " + string(x.name)})
+					e.nextTurn(jobLater{d.to.name, unit.JobStart, mode, "needed by " + string(x.name), byChange(x, r)})
 				}
 			}
 		}
 		for _, d := range x.edges[unit.Conflicts] {
 			if !d.to.state.Active.IsDown() {
-				e.nextTurn(jobLater{d.to.name, unit.JobStop, unit.ModeReplace, "conflicts with " + string(x.name)})
+				e.nextTurn(jobLater{d.to.name, unit.JobStop, unit.ModeReplace, "conflicts with " + string(x.name), byChange(x, unit.Conflicts)})
 			}
 		}
 	case !old.IsDown() && old != unit.Deactivating && (now.IsDown() || now == unit.Deactivating || x.resting()):
 		for _, d := range x.edges[unit.BoundBy] {
 			if !d.to.state.Active.IsDown() && d.to.state.Active != unit.Deactivating {
-				e.nextTurn(jobLater{d.to.name, unit.JobStop, unit.ModeReplace, "bound to " + string(x.name)})
+				e.nextTurn(jobLater{d.to.name, unit.JobStop, unit.ModeReplace, "bound to " + string(x.name), byChange(x, unit.BoundBy)})
 			}
 		}
 	}
@@ -257,13 +266,13 @@ func (e *Engine) consequences(x *entry, old, now unit.State) {
 	if now.Active == unit.Failed && old.Active != unit.Failed {
 		e.triggerAll(x, unit.OnFailure, x.common.OnFailureJobMode)
 		if !x.limited {
-			e.machineAction(x.common.FailureAction, x.common.FailureActionExit, string(x.name)+" failed")
+			e.machineAction(x, "FailureAction", x.common.FailureAction, x.common.FailureActionExit, string(x.name)+" failed")
 		}
 	}
 	if now.Active == unit.Inactive && old.Active != unit.Inactive {
 		if old.Active != unit.Failed && old.Sub != autoRestart && x.condition {
 			e.triggerAll(x, unit.OnSuccess, x.common.OnSuccessJobMode)
-			e.machineAction(x.common.SuccessAction, x.common.SuccessActionExit, string(x.name)+" ended")
+			e.machineAction(x, "SuccessAction", x.common.SuccessAction, x.common.SuccessActionExit, string(x.name)+" ended")
 		}
 	}
 	if !now.Active.IsUp() && old.Active.IsUp() || now.Active.IsDown() {
@@ -278,7 +287,7 @@ func (e *Engine) consequences(x *entry, old, now unit.State) {
 	if now.Active.IsDown() && !old.Active.IsDown() && x.job == nil {
 		for _, d := range x.edges[unit.UpheldBy] {
 			if d.to.state.Active.IsUp() {
-				e.nextTurn(jobLater{x.name, unit.JobStart, unit.ModeFail, "upheld by " + string(d.to.name)})
+				e.nextTurn(jobLater{x.name, unit.JobStart, unit.ModeFail, "upheld by " + string(d.to.name), byChange(d.to, unit.Upholds)})
 			}
 		}
 	}
@@ -295,7 +304,7 @@ func (e *Engine) checkNeeded(x *entry) {
 
 func (e *Engine) stopUnneeded(y *entry) {
 	if y.common.StopWhenUnneeded && y.state.Active.IsUp() && y.job == nil && !e.needed(y) {
-		e.nextTurn(jobLater{y.name, unit.JobStop, unit.ModeFail, "not needed any more"})
+		e.nextTurn(jobLater{y.name, unit.JobStop, unit.ModeFail, "not needed any more", Cause{Kind: CauseUnneeded}})
 	}
 }
 
@@ -321,7 +330,7 @@ func (e *Engine) needed(y *entry) bool {
 
 func (e *Engine) triggerAll(x *entry, r unit.Relation, mode unit.JobMode) {
 	for _, d := range x.edges[r] {
-		e.nextTurn(jobLater{d.to.name, unit.JobStart, mode, r.String() + " of " + string(x.name)})
+		e.nextTurn(jobLater{d.to.name, unit.JobStart, mode, r.String() + " of " + string(x.name), byChange(x, r)})
 	}
 }
 

@@ -42,6 +42,8 @@ type planned struct {
 type pull struct {
 	p                  *planned
 	matters, conflicts bool
+	isolate            bool          // the wanted job is in the other's way
+	rel                unit.Relation // else: what the wanted one is to the other
 }
 
 // build collects, prunes, merges and orders. On success p.order is what to install.
@@ -251,8 +253,8 @@ func (p *plan) pull(j *planned, r unit.Relation, t unit.JobType, matters, confli
 			}
 			continue
 		}
-		j.out = append(j.out, pull{k, matters, conflicts})
-		k.in = append(k.in, pull{j, matters, conflicts})
+		j.out = append(j.out, pull{p: k, matters: matters, conflicts: conflicts, rel: r})
+		k.in = append(k.in, pull{p: j, matters: matters, conflicts: conflicts, rel: r})
 	}
 }
 
@@ -296,8 +298,8 @@ func (p *plan) isolate() {
 		}
 		j, err := p.add(x, unit.JobStop)
 		if err == nil {
-			p.anchor.out = append(p.anchor.out, pull{j, true, false})
-			j.in = append(j.in, pull{p.anchor, true, false})
+			p.anchor.out = append(p.anchor.out, pull{p: j, matters: true, isolate: true})
+			j.in = append(j.in, pull{p: p.anchor, matters: true, isolate: true})
 		}
 	}
 }

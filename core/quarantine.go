@@ -123,7 +123,7 @@ func (e *Engine) restoreConfined(x *entry, data []byte) {
 		x.verbatim = data
 		return
 	}
-	s, err := decodeUnit(data, x)
+	s, err := decodeUnit(data, x, e.shared)
 	e.setState(x, quarantineState)
 	x.saved = s
 	if err != nil {

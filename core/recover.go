@@ -124,7 +124,9 @@ func (e *Engine) loadStore(r *Recovery) error {
 		e.nextJob += 1 << 16
 		e.metaDirty = true
 	}
+	e.shared = newShared()
 	e.rebuild(specs, units, report.Whole())
+	e.shared = nil
 	e.repeats.recovered(e.jobs)
 	e.adoptFound()
 	r.Units, r.Problems = len(specs), len(report.Problems)
@@ -196,6 +198,7 @@ func (e *Engine) reindex(x *entry) {
 			e.heapPush(t.at, x, t.id)
 		}
 	}
+	e.closeLost(x)
 	if j := x.job; j != nil {
 		e.jobs[j.id] = j
 		e.nextJob = max(e.nextJob, j.id)
@@ -219,7 +222,7 @@ func (e *Engine) restore(x *entry, spec *unit.Spec, data []byte, whole bool) {
 	}
 	load, reason := x.load, x.reason
 	outer := e.doing(stageDecode, x.name)
-	s, err := decodeUnit(data, x)
+	s, err := decodeUnit(data, x, e.shared)
 	e.rec.end(outer)
 	known := x.state
 	x.state = deadState
@@ -349,8 +352,9 @@ func (e *Engine) repair(r *Recovery, found []finding) {
 		}
 		r.Units++
 		r.Problems++
+		e.noteQuarantine(x)
 		if x.job != nil {
-			e.followUp(finishLater{x.name, x.job.id, unit.JobFailed})
+			e.followUp(finishLater{x.name, x.job.id, unit.JobFailed, "it brought the manager down"})
 		}
 	}
 }

@@ -64,6 +64,9 @@ func (e *Engine) reloaded(l *loading, specs []*unit.Spec) {
 func (e *Engine) applyReload() {
 	r := e.reloading
 	e.reloading = nil
+	e.because = Cause{Kind: CauseReload}
+	defer func() { e.because, e.reloadedBy = Cause{}, nil }()
+	e.reloadedBy = r.requests[0]
 	for _, x := range slices.Clone(e.list) {
 		spec := r.specs[x]
 		switch {
@@ -105,6 +108,9 @@ func (e *Engine) applyReload() {
 func (e *Engine) respec(x *entry, spec *unit.Spec) {
 	e.touch(x)
 	x.specDirty = true
+	if !x.state.Active.IsDown() {
+		e.noteRequest(x, e.reloadedBy, Change{Kind: ChangeSettings})
+	}
 	idle := x.state.Active.IsDown() && len(x.pending) == 0
 	switch {
 	case x.quar != nil: // its new settings wait with it

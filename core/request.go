@@ -4,9 +4,9 @@ import "github.com/sysmaster-go/sysmaster/unit"
 
 // Caller says who asked, for the record and for messages.
 type Caller struct {
-	UID int
-	PID int
-	Why string // "systemctl", "boot", "signal 15": free text
+	UID  int
+	PID  int
+	Comm string // the process's own name, as in /proc/PID/comm
 }
 
 // Request is one call to the engine, queued as sys.Request{Body: *Request}. Op is one of
@@ -23,6 +23,7 @@ type Request struct {
 	Op    any
 	Reply func(Response)
 
+	by      Cause       // what the engine itself asks for; else the caller is the cause
 	settled func(error) // called inside the turn in which the outcome is decided
 	asked   *asked      // where the answer is kept, until there is one
 }

@@ -46,6 +46,8 @@ type UnitView struct {
 	Procs      []ProcView
 
 	Quarantine *Quarantine // nil: it is not quarantined
+	// Changes are the unit's last ones, oldest first: see Change. Read only.
+	Changes []Change
 
 	ConditionResult bool
 	AssertResult    bool

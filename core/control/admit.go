@@ -4,8 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
+	"unicode/utf8"
 )
 
 // admit checks who connects and whether there is room, and starts the reader.
@@ -138,4 +142,20 @@ func (s *Server) pauseAccept() {
 	case <-t.C:
 	case <-s.pub.done:
 	}
+}
+
+// processName is what the process calls itself (man proc_pid_comm(5): at most 15 bytes), made fit to be shown. It is
+// asked for when the process connects, and may be gone: then it is empty.
+func processName(pid int) string {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/comm")
+	if err != nil {
+		return ""
+	}
+	name := strings.TrimSuffix(string(text[:min(len(text), 16)]), "\n")
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r == utf8.RuneError {
+			return '?'
+		}
+		return r
+	}, name)
 }

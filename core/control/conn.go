@@ -28,6 +28,7 @@ type conn struct {
 	s        *Server
 	nc       *net.UnixConn
 	uid, pid int
+	comm     string // the peer's name for itself
 	lastUsed uint64 // under Server.mu
 
 	ready      atomic.Bool // authenticated
@@ -45,7 +46,7 @@ type conn struct {
 
 func newConn(s *Server, nc *net.UnixConn, uid, pid int) *conn {
 	c := &conn{
-		s: s, nc: nc, uid: uid, pid: pid,
+		s: s, nc: nc, uid: uid, pid: pid, comm: processName(pid),
 		commands: make(chan struct{}, s.cfg.Limits.Commands), gone: make(chan struct{}),
 	}
 	c.drained = sync.NewCond(&c.mu)

@@ -193,7 +193,7 @@ func (s *Server) load(c *conn, n unit.Name) (*core.UnitView, error) {
 }
 
 func (c *conn) caller() core.Caller {
-	return core.Caller{UID: c.uid, PID: c.pid, Why: "control socket"}
+	return core.Caller{UID: c.uid, PID: c.pid, Comm: c.comm}
 }
 
 // submit hands a command to the engine; done runs in the publisher with a good answer.

@@ -20,6 +20,8 @@ func ownMethods() []method {
 	const m = wire.OwnManagerIface
 	return []method{
 		{onManager, m, "Enqueue", "aysss", endedSig, numbered((*call).enqueueOwn)},
+		{onManager, m, "Why", "s", whySig, (*call).why},
+		{onManager, m, "Changes", "s", whySig, (*call).changes},
 		{onManager, m, "Recall", "ay", endedSig, (*call).recall},
 		{onManager, m, "ListCrashes", "", crashesSig, (*call).listCrashes},
 		{onManager, m, "GetCrash", "t", "s", (*call).getCrash},

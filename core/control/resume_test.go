@@ -1,9 +1,12 @@
 package control
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +17,7 @@ import (
 
 	"github.com/sysmaster-go/sysmaster/core"
 	"github.com/sysmaster-go/sysmaster/core/client"
+	"github.com/sysmaster-go/sysmaster/core/client/cli"
 	"github.com/sysmaster-go/sysmaster/core/sim"
 	"github.com/sysmaster-go/sysmaster/unit"
 	"github.com/sysmaster-go/sysmaster/unit/service"
@@ -201,4 +205,47 @@ func TestResumeExactly(t *testing.T) {
 		require.Equal(t, 2, r.m.Runs("/bin/web"), n)
 		require.Equal(t, 1, r.m.Runs("/bin/bad"), n)
 	}
+}
+
+// TestSctlWhy: what a client did is told by its name, in words and as JSON, also after a crash.
+func TestSctlWhy(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	r := newRealCore(t, map[string]string{
+		"default.target": "[Unit]\nWants=web.service\n", "shutdown.target": "[Unit]\n", "sysinit.target": "[Unit]\n", "basic.target": "[Unit]\n",
+		"web.service": "[Service]\nExecStart=/bin/web\n", "idle.service": "[Service]\nExecStart=/bin/idle\n",
+	}, map[string]sim.Program{"/bin/web": sim.Daemon()})
+	defer r.close()
+	sctl := func(args ...string) (string, string, int) {
+		var out, errs bytes.Buffer
+		code := cli.Run(ctx, args, cli.Env{Stdout: &out, Stderr: &errs, Socket: r.path, Zone: time.UTC, Now: time.Now})
+		return out.String(), errs.String(), code
+	}
+	_, errs, code := sctl("start", "web") // waits for the boot's job
+	require.Equal(t, 0, code, errs)
+	out, _, code := sctl("why", "web")
+	require.Equal(t, 0, code)
+	require.Contains(t, out, "web.service was started ")
+	require.Contains(t, out, " because default.target pulled it in (Wants=), /etc/systemd/system/default.target:2\n  default.target was started ")
+	require.Contains(t, out, "because the machine booted")
+	r.crashAfter(6)
+	_, errs, code = sctl("restart", "web")
+	require.Equal(t, 0, code, errs)
+	out, _, _ = sctl("why", "web")
+	require.Contains(t, out, "web.service was restarted ")
+	require.Contains(t, out, "because control.test (PID "+strconv.Itoa(os.Getpid())+", user "+strconv.Itoa(os.Getuid())+") asked: Enqueue restart web.service replace\n")
+	out, _, _ = sctl("status", "web")
+	require.Contains(t, out, "Why: was restarted because control.test")
+	out, _, code = sctl("why", "--json", "web")
+	require.Equal(t, 0, code)
+	var rows []map[string]any
+	require.NoError(t, json.Unmarshal([]byte(out), &rows))
+	require.Equal(t, "client", rows[0]["Cause"])
+	require.InDelta(t, os.Getpid(), rows[0]["CallerPID"], 0)
+	out, _, code = sctl("why", "idle")
+	require.Equal(t, 0, code)
+	require.Contains(t, out, "nothing has asked for it")
+	_, errs, code = sctl("why", "nothere")
+	require.Equal(t, 4, code)
+	require.Contains(t, errs, "could not be found")
 }

@@ -101,6 +101,7 @@ func commands() []command {
 		{"list-units", "[PATTERN...]", "list loaded units (the default)", 0, -1, (*app).listUnits},
 		{"list-jobs", "", "list queued jobs", 0, 0, (*app).listJobs},
 		{"status", "[UNIT...]", "show a unit's state, processes and last result", 0, -1, (*app).status},
+		{"why", units, "say what brought units into their state, back to who asked", 1, -1, (*app).why},
 		{"show", "[UNIT...]", "print properties of units, or of the manager", 0, -1, (*app).show},
 		{"cat", units, "print the files that a unit was loaded from", 1, -1, (*app).cat},
 		{"is-active", units, "exit 0 if any of the units is active", 1, -1, (*app).isActive},

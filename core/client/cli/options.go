@@ -27,7 +27,7 @@ const optionHelp = `  -a --all              also show inactive units and empty p
      --failed           the same as --state=failed
   -p --property=NAME,.. only these properties
      --value            print values without names
-     --json             print JSON (list-units, list-jobs, show, crashes)
+     --json             print JSON (list-units, list-jobs, show, why, crashes)
      --no-legend        print no headers and sums
      --no-block         do not wait until the job has ended
      --wait             wait until the started unit has ended again

@@ -44,6 +44,7 @@ func (a *app) unitStatus(name string) int {
 	a.printf("%s %s - %s\n", a.dot(load, active, false), word(p, "Id"), foreign(word(p, "Description")))
 	a.loaded(p)
 	a.active(p)
+	a.line("Why", a.whyLine(word(p, "Id")))
 	a.dependents(p)
 	a.processLines(p)
 	a.resources(p)

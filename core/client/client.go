@@ -23,7 +23,8 @@ const DefaultPath = "/run/systemd/private"
 type Config struct {
 	Path string // of the private socket; empty: DefaultPath
 	// Resume is for how long to try again after the connection was lost: 30 s if 0, negative
-	// for not at all. The first connection is tried once.
+	// for not at all. A first connection that cannot be made is not tried again; one that is cut
+	// before the manager has greeted is, for a few seconds.
 	Resume time.Duration
 	// Greeting is how long a manager that accepts the connection may take to greet: 10 s if 0.
 	// Init holds the socket, so that one connects even while no manager runs.
@@ -111,7 +112,7 @@ func (c *Client) connect(ctx context.Context) (*session, error) {
 	if !c.ever {
 		for n := 1; ; n++ {
 			s, err := c.dial(ctx)
-			if err == nil || n == greetings || !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+			if err == nil || n == greetings || !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
 				return s, err
 			}
 		}

@@ -57,10 +57,10 @@ func encodeAsked(enc *record.Encoder, a *asked) {
 	enc.OptUint(4, uint64(a.resp.Job))
 	enc.OptString(5, string(a.resp.Unit))
 	enc.OptUint(6, uint64(a.resp.Result))
-	if a.resp.Err == nil {
-		return
+	if a.resp.Err != nil {
+		enc.Message(7, func(enc *record.Encoder) { encodeError(enc, a.resp.Err) })
 	}
-	enc.Message(7, func(enc *record.Encoder) { encodeError(enc, a.resp.Err) })
+	enc.Raw(a.unknown)
 }
 
 func encodeError(enc *record.Encoder, err error) {
@@ -98,7 +98,8 @@ func decodeAsked(data []byte, a *asked) error {
 		case 7:
 			return decodeError(f, &a.resp.Err)
 		}
-		return nil // such records live for minutes: what a newer version adds is not kept
+		a.unknown.Keep(f)
+		return nil
 	})
 }
 

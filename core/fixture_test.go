@@ -125,6 +125,7 @@ func fixtureEngine(t *testing.T, store state.Store) *Engine {
 	}
 	x.seq, x.invocation, x.cgroup = 99, [16]byte{1, 2, 3}, "system.slice/door.service"
 	x.timers = []timer{{id: "state", at: time.Second}, {id: "watchdog", at: time.Minute}}
+	x.changes = sampleChanges()
 	x.starts, x.limited, x.condition, x.assert = []time.Duration{5, 6}, true, false, false
 	x.job = &job{id: 4, x: x, typ: unit.JobRestart, running: true, irreversible: true, ignoreOrder: true, began: 1, deadline: 2, checking: true}
 	for i, s := range x.times.all() {
@@ -132,7 +133,13 @@ func fixtureEngine(t *testing.T, store state.Store) *Engine {
 	}
 	e.touch(x)
 	e.exitCode, e.shutdown = 9, &sys.Shutdown{Verb: "exit", Code: 3}
-	e.parked = append(e.parked, jobLater{unit: "door.service", typ: unit.JobStop, mode: unit.ModeReplace, why: "a fixture"})
+	e.parked = append(e.parked, jobLater{unit: "door.service", typ: unit.JobStop, mode: unit.ModeReplace, why: "a fixture", by: Cause{Kind: CauseUnit, Unit: "plain.service", Rel: unit.OnFailure, Change: 3}})
+	for i, resp := range []Response{{Job: 4, Unit: "door.service"}, {Job: 3, Unit: "plain.service", Result: unit.JobTimeout},
+		{Unit: "gone.service", Err: &RequestError{Unit: "gone.service", Err: ErrNoSuchUnit, Detail: "why"}}, {Err: errNoAnswer}} {
+		a := e.repeats.add(repeatKey{1000 * i, RequestID{1, 2, byte(i)}}, 1<<60+uint64(i), e.now.Mono)
+		a.known, a.resp = true, resp
+		e.repeats.touch(a)
+	}
 	e.metaDirty = true
 	require.True(t, e.commit())
 	return e
@@ -148,6 +155,10 @@ func said(t *testing.T, recs []state.Record) []string {
 	for _, r := range recs {
 		switch r.Segment {
 		case state.Meta:
+			if k, ok := parseRepeatKey(r.Key); ok {
+				lines = append(lines, saidAsked(t, k, r.Data))
+				continue
+			}
 			e := &Engine{}
 			require.NoError(t, e.decodeMeta(r.Data))
 			require.Empty(t, e.unknown, "of our own version nothing is unknown")
@@ -160,6 +171,9 @@ func said(t *testing.T, recs []state.Record) []string {
 			}{e.nextJob, e.invocation, e.started, e.booted, e.exitCode, e.shutdown}))
 			for i, l := range e.later {
 				lines = append(lines, fmt.Sprintf("engine.later[%d] %s %v %v %s", i, l.unit, l.typ, l.mode, l.why))
+				if l.by != (Cause{}) {
+					lines = append(lines, fmt.Sprintf("engine.later[%d] because %v", i, saidCause(&l.by)))
+				}
 			}
 		case state.Specs:
 			s, err := decodeSpec(r.Data)
@@ -190,6 +204,18 @@ func said(t *testing.T, recs []state.Record) []string {
 	return lines
 }
 
+func saidAsked(t *testing.T, k repeatKey, data []byte) string {
+	a := &asked{repeatKey: k}
+	require.NoError(t, decodeAsked(data, a))
+	require.Empty(t, a.unknown)
+	return fmt.Sprintf("request %d %x what=%x order=%d at=%v job=%d unit=%s result=%v err=%v", k.uid, k.id, a.what, a.order, a.at,
+		a.resp.Job, a.resp.Unit, a.resp.Result, a.resp.Err)
+}
+
+func saidCause(c *Cause) string {
+	return fmt.Sprintf("%v rel=%v code=%d change=%d pid=%d status=%d unit=%s text=%q caller=%v", c.Kind, c.Rel, c.Code, c.Change, c.PID, c.Status, c.Unit, c.Text, c.Caller)
+}
+
 func tellUnit(lines []string, x *entry) []string {
 	n := string(x.name)
 	lines = append(lines, fmt.Sprintf("%s condition=%v assert=%v", n, x.condition, x.assert))
@@ -208,6 +234,11 @@ func tellUnit(lines []string, x *entry) []string {
 	}{x.load, x.reason, x.state, x.seq, x.starts, x.limited, x.invocation, x.times, x.cgroup, x.procs, x.pending}))
 	for _, t := range x.timers {
 		lines = append(lines, fmt.Sprintf("%s.timer %s %v", n, t.id, t.at))
+	}
+	for _, c := range x.changes {
+		lines = append(lines, fmt.Sprintf("%s.change %d %v %v %v result=%v state=%v idle=%v starts=%d signal=%d job=%d real=%v mono=%v ended=%v detail=%q", n,
+			c.N, c.Kind, c.Type, c.Mode, c.Result, c.State, c.Idle, c.Starts, c.Status, c.Job, c.Real, c.Mono, c.Ended, c.Detail),
+			fmt.Sprintf("%s.change %d because %s", n, c.N, saidCause(&c.By)))
 	}
 	if j := x.job; j != nil {
 		lines = append(lines, fmt.Sprintf("%s.job %d %v running=%v irreversible=%v ignoreOrder=%v began=%v deadline=%v checking=%v",
@@ -343,6 +374,12 @@ func reencode(t *testing.T, r state.Record) []byte {
 	var enc record.Encoder
 	switch r.Segment {
 	case state.Meta:
+		if k, ok := parseRepeatKey(r.Key); ok {
+			a := &asked{repeatKey: k}
+			require.NoError(t, decodeAsked(r.Data, a))
+			encodeAsked(&enc, a)
+			break
+		}
 		e := &Engine{}
 		require.NoError(t, e.decodeMeta(r.Data))
 		e.encodeMeta(&enc)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sysmaster-go/sysmaster/state/record"
 	"github.com/sysmaster-go/sysmaster/unit"
 )
 
@@ -65,6 +66,7 @@ type asked struct {
 	waiters []*Request // who asked for the same meanwhile
 	dirty   bool       // queued for the commit
 	stored  bool
+	unknown record.Unknown // of the record, kept for newer versions
 }
 
 // over reports whether nothing will be added to a any more.

@@ -31,6 +31,8 @@ func TestAskedRoundTrip(t *testing.T) {
 		require.True(t, ok)
 		got := &asked{repeatKey: k, stored: true}
 		require.NoError(t, decodeAsked(enc.Data(), got))
+		require.Contains(t, string(got.unknown), "tomorrow")
+		got.unknown = nil
 		if err != nil {
 			require.Equal(t, want.resp.Err.Error(), got.resp.Err.Error())
 			got.resp.Err = want.resp.Err

@@ -24,7 +24,7 @@ type Config struct {
 	Path string // of the private socket; empty: DefaultPath
 	// Resume is for how long to try again after the connection was lost: 30 s if 0, negative
 	// for not at all. A first connection that cannot be made is not tried again; one that is cut
-	// before the manager has greeted is, for a few seconds.
+	// before the manager has greeted is, a few times.
 	Resume time.Duration
 	// Greeting is how long a manager that accepts the connection may take to greet: 10 s if 0.
 	// Init holds the socket, so that one connects even while no manager runs.

@@ -56,12 +56,19 @@ type whySeen struct {
 }
 
 // telling is the change that explains the unit's present state; nil if there is none. A kill or a job that
-// found nothing to do explains nothing, unless there is nothing else.
+// found nothing to do explains nothing, unless there is nothing else. Of those who asked for the same job the first counts.
 func (u *UnitView) telling() *Change {
 	for i := len(u.Changes) - 1; i >= 0; i-- {
-		if c := &u.Changes[i]; (c.Kind == ChangeState || c.Kind == ChangeJob) && !c.Idle {
-			return c
+		c := &u.Changes[i]
+		if (c.Kind != ChangeState && c.Kind != ChangeJob) || c.Idle {
+			continue
 		}
+		for k := range u.Changes[:i] {
+			if d := &u.Changes[k]; c.Kind == ChangeJob && d.Kind == ChangeJob && d.Job == c.Job && d.Type == c.Type {
+				return d
+			}
+		}
+		return c
 	}
 	if n := len(u.Changes); n > 0 {
 		return &u.Changes[n-1]

@@ -236,7 +236,10 @@ func (e *engine) job(r *core.Request, op core.OpJob) {
 	id := e.nextJob
 	j := &core.JobView{ID: id, Unit: op.Unit, Type: op.Type, Running: true}
 	e.held[id] = j
-	e.change(op.Unit, func(u *core.UnitView) { u.Job = j })
+	e.change(op.Unit, func(u *core.UnitView) {
+		u.Job = j
+		u.Changes = []core.Change{{N: 1, Kind: core.ChangeJob, Type: op.Type, Job: id, By: core.Cause{Kind: core.CauseClient, Text: r.Words}}}
+	})
 	e.publish(core.JobNew{Job: *j})
 	r.Reply(core.Response{Job: id, Unit: op.Unit})
 	if u.Name == "hold.service" {

@@ -221,7 +221,7 @@ func TestSctlWhy(t *testing.T) {
 		code := cli.Run(ctx, args, cli.Env{Stdout: &out, Stderr: &errs, Socket: r.path, Zone: time.UTC, Now: time.Now})
 		return out.String(), errs.String(), code
 	}
-	_, errs, code := sctl("start", "web") // waits for the boot's job
+	_, errs, code := sctl("start", "web") // waits for the boot's job, or finds nothing to do
 	require.Equal(t, 0, code, errs)
 	out, _, code := sctl("why", "web")
 	require.Equal(t, 0, code)

@@ -66,7 +66,7 @@ func TestSctl(t *testing.T) {
 		{"isolate basic.target", 0, "", ""},
 		{"isolate web", 4, "", "may not be isolated"},
 		{"start --no-block hold", 0, "", ""},
-		{"list-jobs", 0, "hold.service", ""},
+		{"list-jobs", 0, "hold.service start running a client asked: Enqueue start hold.service replace\n", ""},
 		{"cancel", 0, "", ""},
 		{"list-jobs", 0, "No jobs", ""},
 		{"daemon-reload", 0, "", ""},

@@ -62,7 +62,7 @@ func (a *app) listJobs() int {
 	if a.opt.json {
 		rows := make([][]field, 0, len(jobs))
 		for _, j := range jobs {
-			rows = append(rows, []field{{"job", uint64(j.ID)}, {"unit", j.Unit}, {"type", j.Type}, {"state", j.State}})
+			rows = append(rows, []field{{"job", uint64(j.ID)}, {"unit", j.Unit}, {"type", j.Type}, {"state", j.State}, {"why", a.jobWhy(j.Unit, len(jobs))}})
 		}
 		a.printJSON(rows)
 		return 0
@@ -73,9 +73,9 @@ func (a *app) listJobs() int {
 	}
 	rows := make([][]string, 0, len(jobs))
 	for _, j := range jobs {
-		rows = append(rows, []string{strconv.FormatUint(uint64(j.ID), 10), j.Unit, j.Type, j.State})
+		rows = append(rows, []string{strconv.FormatUint(uint64(j.ID), 10), j.Unit, j.Type, j.State, a.jobWhy(j.Unit, len(jobs))})
 	}
-	a.table([]string{"JOB", "UNIT", "TYPE", "STATE"}, rows)
+	a.table([]string{"JOB", "UNIT", "TYPE", "STATE", "WHY"}, rows)
 	if !a.opt.noLegend {
 		a.printf("\n%d jobs listed.\n", len(jobs))
 	}

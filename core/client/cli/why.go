@@ -104,3 +104,18 @@ func changeRows(list []client.Change) [][]field {
 	}
 	return rows
 }
+
+// maxWhyJobs: in a longer list nobody reads why, and each is a question to the manager.
+const maxWhyJobs = 100
+
+// jobWhy is what brought about the job that a unit has.
+func (a *app) jobWhy(name string, jobs int) string {
+	if jobs > maxWhyJobs {
+		return ""
+	}
+	chain, err := a.c.Why(a.ctx, name)
+	if err != nil || len(chain) == 0 {
+		return "" // a manager without such a record
+	}
+	return foreign(chain[0].Because)
+}

@@ -76,6 +76,7 @@ func (e *Engine) panicked(x *entry, what string) {
 	x.timers = nil
 	x.load, x.reason = unit.LoadError, "the unit's type failed: "+what
 	e.indexProcs(x)
+	defer func(c Cause) { e.because = c }(e.because)
 	e.because = Cause{Kind: CauseBroken, Text: firstLine(what)}
 	e.stateMayHaveChanged(x)
 	e.touch(x)

@@ -2,6 +2,7 @@ package sim_test
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -191,4 +192,33 @@ func TestWhyAtEveryPoint(t *testing.T) {
 		}
 	}
 	t.Logf("%d points", points)
+}
+
+// TestWhyOtherChanges: what is done to a unit without a job stands in its record too, with who did it.
+func TestWhyOtherChanges(t *testing.T) {
+	m := whyMachine(t)
+	files := maps.Clone(whyFiles)
+	files["app.service"] = "[Unit]\nDescription=other\n" + files["app.service"]
+	m.SetFiles(units(files))
+	do := func(op any, n unit.Name, want core.ChangeKind) core.Change {
+		m.Submit(&core.Request{Caller: core.Caller{UID: 1000, PID: 4711, Comm: "systemctl"}, Words: "words", Op: op})
+		require.NoError(t, m.Settle(time.Minute))
+		list := m.Engine().View().Unit(n).Changes
+		for i := len(list) - 1; i >= 0; i-- {
+			if c := list[i]; c.Kind == want {
+				require.Equal(t, core.CauseClient, c.By.Kind)
+				require.Equal(t, core.Caller{UID: 1000, PID: 4711, Comm: "systemctl"}, *c.By.Caller)
+				return c
+			}
+		}
+		t.Fatalf("%s has no change %v: %+v", n, want, list)
+		return core.Change{}
+	}
+	do(core.OpReload{}, "app.service", core.ChangeSettings)
+	do(core.OpResetFailed{}, "limited.service", core.ChangeReset)
+	require.Equal(t, uint16(10), do(core.OpKill{Unit: "app.service", Signal: 10}, "app.service", core.ChangeKill).Status)
+	m.Submit(&core.Request{Op: job(unit.JobStart, "slow.service")})
+	require.NoError(t, m.RunUntil(func() bool { return len(m.Engine().View().Jobs()) == 1 }, time.Second))
+	id := m.Engine().View().Jobs()[0].ID
+	require.Equal(t, id, do(core.OpCancel{ID: id}, "slow.service", core.ChangeCancel).Job)
 }

@@ -10,8 +10,8 @@ import (
 const resumeScript = `
 cd /run
 core() { # not a child of it that has not become its program yet
-	for f in /proc/[0-9]*/stat; do
-		read -r pid name state parent rest 2>/dev/null <$f && [ "$name" = '(sysmaster-core)' ] && [ $parent = 1 ] && echo $pid && return
+	for q in $(pidof sysmaster-core); do
+		read -r pid name state parent group rest 2>/dev/null </proc/$q/stat && [ "$parent $group" = "1 1" ] && echo $q && return
 	done
 	return 1
 }

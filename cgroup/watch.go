@@ -63,6 +63,10 @@ func (w *Watcher) Add(path string) error {
 	return nil
 }
 
+// HasMemory reports whether memory.events of a watched group is watched as well: without the
+// memory controller there is none.
+func (w *Watcher) HasMemory(path string) bool { return len(w.byPath[path]) > 1 }
+
 // Remove ends the watch of a group, which may be gone already.
 func (w *Watcher) Remove(path string) {
 	for _, wd := range w.byPath[path] {

@@ -243,3 +243,39 @@ func TestStraysAreReaped(t *testing.T) {
 	awaitState(t, w, func() bool { _, err := readStat(p.PID); return err != nil })
 	require.True(t, strings.Contains(seen.list[0].Err.Error(), "nobody's"))
 }
+
+// The watch of a recovered unit's group may be made late; that the group empties is told all the
+// same, whether the unit's process or another one is the last.
+func TestGroupsAreWatchedLate(t *testing.T) {
+	for _, mainLast := range []bool{true, false} {
+		init := newFakeInit(t)
+		cfg := withGroups(t, Config{})
+		cfg.Init = init.client
+		in := sys.Intent{Unit: "a.service", Seq: 1, CGroup: "system.slice/a.service"}
+		_, err := cfg.CGroup.Create(in.CGroup, nil)
+		require.NoError(t, err)
+		p, other := orphan(t), orphan(t)
+		for _, pid := range []int{p.PID, other.PID} {
+			require.NoError(t, cfg.CGroup.Attach(in.CGroup, pid))
+		}
+		w := newWorld(t, cfg)
+		in.Effect = unit.Attach{Proc: p}
+		w.Act(in)
+		require.True(t, w.groups[in.CGroup].unwatched)
+		first, last := other, p
+		if !mainLast {
+			first, last = p, other
+		}
+		for _, v := range []unit.Proc{first, last} {
+			require.NoError(t, unix.Kill(v.PID, unix.SIGKILL))
+			if v == p {
+				init.exit(t, fdstore.Exit{ID: 1, PID: p.PID, StartTime: p.Start, Session: p.PID, Code: 2, Status: 9})
+				await[unit.Exited](t, w, nil)
+			}
+		}
+		await[unit.CgroupEmpty](t, w, nil)
+		require.False(t, w.groups[in.CGroup].unwatched)
+		require.Empty(t, w.unwatched)
+		require.NoError(t, cfg.CGroup.Remove(in.CGroup))
+	}
+}

@@ -2,6 +2,7 @@ package linux
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -13,11 +14,13 @@ import (
 
 // group is a unit's control group, watched.
 type group struct {
-	unit unit.Name
-	oom  uint64 // memory.events' count that has been told
+	unit   unit.Name
+	memory bool   // the kernel has memory.events
+	oom    uint64 // its count that has been told
 	// emptied: the group is empty, but an Exited or Spawned that belongs before CgroupEmpty
 	// is still on its way (the kernel takes a process out of its group before it is a zombie).
-	emptied bool
+	emptied   bool
+	unwatched bool // its turn comes in watchSome
 }
 
 // startGroups makes the watcher's descriptor part of the loop.
@@ -36,32 +39,84 @@ func (w *World) startGroups() error {
 // watchGroup watches the unit's group. With tell, one that is found empty is told at once:
 // the core was away when it emptied.
 func (w *World) watchGroup(in sys.Intent, tell bool) error {
-	if w.watcher == nil || in.CGroup == "" || !w.cfg.CGroup.Exists(in.CGroup) {
-		switch {
-		case !tell:
-		case w.watcher == nil:
+	if w.watcher == nil || in.CGroup == "" {
+		if tell && w.watcher == nil {
 			w.countDown(in.Unit)
-		case in.CGroup != "": // removed by a core that died before it recorded why: as empty as can be
+		}
+		return nil
+	}
+	if g := w.groups[in.CGroup]; g != nil && w.cfg.CGroup.Exists(in.CGroup) {
+		g.unit = in.Unit
+		return nil
+	}
+	err := w.watcher.Add(in.CGroup)
+	if errors.Is(err, unix.ENOENT) { // there is no such group
+		if tell { // removed by a core that died before it recorded why: as empty as can be
 			w.inputs.push(sys.Input{Unit: in.Unit, CGroup: in.CGroup, Body: unit.CgroupEmpty{}}, nil)
 		}
 		return nil
 	}
-	if g := w.groups[in.CGroup]; g != nil {
-		g.unit = in.Unit
-		return nil
-	}
-	if err := w.watcher.Add(in.CGroup); err != nil {
-		return err
-	}
-	oom, err := w.cfg.CGroup.OOMKills(in.CGroup)
 	if err != nil {
 		return err
 	}
-	w.groups[in.CGroup] = &group{unit: in.Unit, oom: oom}
+	g := &group{unit: in.Unit, memory: w.watcher.HasMemory(in.CGroup)}
+	if g.memory {
+		if g.oom, err = w.cfg.CGroup.OOMKills(in.CGroup); err != nil {
+			return err
+		}
+	}
+	w.groups[in.CGroup] = g
 	if tell {
 		w.groupChanged(in.CGroup)
 	}
 	return nil
+}
+
+// watchGroupOf has the group of a process watched that is followed and lives: it need not be looked
+// at before that has ended. After a restart there are as many as services, and clients wait: the
+// watches are made a few at a time when the engine has nothing to do.
+func (w *World) watchGroupOf(in sys.Intent) error {
+	if w.watcher == nil || in.CGroup == "" {
+		return nil
+	}
+	if w.groups[in.CGroup] != nil {
+		return w.watchGroup(in, false)
+	}
+	w.groups[in.CGroup] = &group{unit: in.Unit, emptied: true, unwatched: true}
+	w.unwatched = append(w.unwatched, in.CGroup)
+	return nil
+}
+
+// watchBatch is how many watches are made before inputs are looked for again.
+const watchBatch = 32
+
+// watchSome makes watches that were put off.
+func (w *World) watchSome() {
+	n := min(watchBatch, len(w.unwatched))
+	for _, path := range w.unwatched[:n] {
+		if g := w.groups[path]; g != nil && g.unwatched {
+			w.watchLate(path, g)
+		}
+	}
+	if w.unwatched = w.unwatched[n:]; len(w.unwatched) == 0 {
+		w.unwatched = nil
+	}
+}
+
+func (w *World) watchLate(path string, g *group) {
+	g.unwatched = false
+	err := w.watcher.Add(path)
+	if err == nil {
+		if g.memory = w.watcher.HasMemory(path); g.memory {
+			g.oom, err = w.cfg.CGroup.OOMKills(path)
+		}
+	}
+	if err != nil && !errors.Is(err, unix.ENOENT) {
+		w.note(g.unit, "watch control group", err)
+	}
+	if !g.emptied { // it was looked at since, and what happened between was not told
+		w.groupChanged(path)
+	}
 }
 
 // groupChanged looks at what has become of a group.
@@ -70,11 +125,8 @@ func (w *World) groupChanged(path string) {
 	if g == nil {
 		return
 	}
-	if oom, err := w.cfg.CGroup.OOMKills(path); err != nil {
-		w.note(g.unit, "watch control group", err)
-	} else if oom > g.oom {
-		g.oom = oom
-		w.inputs.push(sys.Input{Unit: g.unit, CGroup: path, Body: unit.OOM{}}, nil)
+	if g.memory {
+		w.lookForOOM(path, g)
 	}
 	populated, err := w.cfg.CGroup.Populated(path)
 	if err != nil {
@@ -84,6 +136,18 @@ func (w *World) groupChanged(path string) {
 	g.emptied = !populated && w.expectsMore(path, g)
 	if !populated && !g.emptied {
 		w.inputs.push(sys.Input{Unit: g.unit, CGroup: path, Body: unit.CgroupEmpty{}}, nil)
+	}
+}
+
+func (w *World) lookForOOM(path string, g *group) {
+	oom, err := w.cfg.CGroup.OOMKills(path)
+	if err != nil {
+		w.note(g.unit, "watch control group", err)
+		return
+	}
+	if oom > g.oom {
+		g.oom = oom
+		w.inputs.push(sys.Input{Unit: g.unit, CGroup: path, Body: unit.OOM{}}, nil)
 	}
 }
 

@@ -98,8 +98,12 @@ func (w *World) attach(in sys.Intent, a unit.Attach) error {
 				return fmt.Errorf("cannot follow process %d: %w", a.Proc.PID, err)
 			}
 		}
-		if _, err := w.follow(follower{Proc: a.Proc, unit: in.Unit, cgroup: in.CGroup, pidfd: -1}); err != nil {
+		p, err := w.follow(follower{Proc: a.Proc, unit: in.Unit, cgroup: in.CGroup, pidfd: -1})
+		if err != nil {
 			return err
+		}
+		if p.pidfd >= 0 && !p.gone && w.groups[in.CGroup] == nil {
+			return w.watchGroupOf(in)
 		}
 	}
 	return w.watchGroup(in, true)

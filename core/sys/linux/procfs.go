@@ -50,11 +50,16 @@ func parseStat(b []byte) (procStat, error) {
 // readStat reads a process's stat file. unix.ENOENT or ESRCH: there is no such process.
 func readStat(pid int) (procStat, error) {
 	var buf [1024]byte
-	b, err := readProc(pid, "stat", buf[:])
+	fd, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/stat", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return procStat{}, err
 	}
-	return parseStat(b)
+	n, err := unix.Read(fd, buf[:]) // one line, which the kernel gives in one piece
+	closeFD(fd)
+	if err != nil {
+		return procStat{}, err
+	}
+	return parseStat(buf[:n])
 }
 
 // alive reports whether the process is there and has not ended.

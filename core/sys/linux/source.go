@@ -25,6 +25,11 @@ func (w *World) Wait(deadline time.Duration) {
 		if len(w.inputs.ready) > 0 {
 			return
 		}
+		if len(w.unwatched) > 0 {
+			w.watchSome()
+			w.collect(0)
+			continue
+		}
 		now := monotonic()
 		if now >= deadline {
 			w.hasWork(now)

@@ -36,11 +36,12 @@ type World struct {
 	notify    notifier
 	paths     paths
 
-	followed map[int]*follower
-	records  []record // exits of processes that nobody follows
-	watcher  *cgroup.Watcher
-	groups   map[string]*group
-	tracks   map[unit.Name]*track
+	followed  map[int]*follower
+	records   []record // exits of processes that nobody follows
+	watcher   *cgroup.Watcher
+	groups    map[string]*group
+	unwatched []string // groups whose watch was put off
+	tracks    map[unit.Name]*track
 
 	launch    launcher
 	spawning  int                    // Spawns whose result is not here yet

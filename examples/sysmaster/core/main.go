@@ -21,6 +21,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/sysmaster-go/sysmaster/core"
 	"github.com/sysmaster-go/sysmaster/core/control"
@@ -68,6 +69,16 @@ const gcPercent = 50
 // startGCPercent: while it recovers nearly all that a core allocates stays. Collecting as often as later
 // would take a third of the time.
 const startGCPercent = 400
+
+// tidyAfter is how long after the first turn what the recovery took is given back: by then the
+// clients that waited have been served.
+const tidyAfter = time.Second
+
+// tidy has the collector run as it does for ever after.
+func tidy() {
+	debug.SetGCPercent(gcPercent)
+	time.AfterFunc(tidyAfter, debug.FreeOSMemory)
+}
 
 func run(screen *os.File) error {
 	opt := readOptions()
@@ -128,7 +139,6 @@ func run(screen *os.File) error {
 		return err
 	}
 	m.engine = engine
-	debug.SetGCPercent(gcPercent)
 	listener, err := controlSocket(world)
 	if err != nil {
 		return err
@@ -141,7 +151,13 @@ func run(screen *os.File) error {
 			panic(err) // a core that nobody can talk to: the next one may do better
 		}
 	}()
-	return engine.Run(func() bool { return false })
+	turns := 0
+	return engine.Run(func() bool {
+		if turns++; turns == 2 { // the first one is over
+			tidy()
+		}
+		return false
+	})
 }
 
 // prepare does what systemd's PID 1 does at boot beside units; all of it may be repeated. The

@@ -196,6 +196,9 @@ func kernelFiles(p plan) error {
 	if err := mount("proc", proc, "proc", flags, ""); err != nil {
 		return err
 	}
+	// What init or the core would raise, and cannot below: how many notifications wait while no
+	// core reads them. Where the kernel forbids it, senders wait instead.
+	_ = os.WriteFile(proc+"/sys/net/unix/max_dgram_qlen", []byte("512"), 0)
 	for _, path := range [...]string{"/sys", "/sys/net", "/sysrq-trigger", "/irq", "/bus", "/fs"} {
 		if _, err := os.Lstat(proc + path); err != nil {
 			continue

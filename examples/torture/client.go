@@ -30,7 +30,7 @@ func ask(ctx context.Context, c *client.Client, unit string) (said, error) {
 		id, _ := job[0].(uint32)
 		s.job = id != 0
 	}
-	s.poisoned = text(p["Result"]) == "quarantined" || s.load == "quarantined"
+	s.poisoned = text(p["SubState"]) == "quarantined"
 	return s, nil
 }
 

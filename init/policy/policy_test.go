@@ -21,7 +21,7 @@ func TestKillsByOthersNeverExhaustTheBudget(t *testing.T) {
 			t.Fatalf("kill %d after a completed turn: %v, %v; want a start at once", i, delay, giveUp)
 		}
 	}
-	want := []time.Duration{0, 100 * time.Millisecond, 200 * time.Millisecond, 400 * time.Millisecond}
+	want := append(make([]time.Duration, 1+spared), 100*time.Millisecond, 200*time.Millisecond, 400*time.Millisecond)
 	h = History{}
 	for i := range 100 {
 		delay, giveUp := h.Died(standard, now, fdstore.CauseKill, false)

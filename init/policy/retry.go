@@ -60,11 +60,19 @@ func (h *History) Died(r Retry, now time.Time, cause fdstore.Cause, turned bool)
 			return 0, true
 		}
 	}
-	if h.fails == 1 {
+	late := h.fails - 2
+	if cause == fdstore.CauseKill {
+		late -= spared
+	}
+	if late < 0 {
 		return 0, false
 	}
-	return min(r.Delay<<min(h.fails-2, 16), r.MaxDelay), false
+	return min(r.Delay<<min(late, 16), r.MaxDelay), false
 }
+
+// spared is how many kills by others in a row are answered at once although no turn was completed
+// in between: with many units the first one takes a while, and it is not the core's fault.
+const spared = 8
 
 // Deaths gives what NewHistory takes.
 func (h *History) Deaths() (own []time.Time, fails int) { return h.own, h.fails }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,8 +27,10 @@ func (b *bench) findCore(other int) (int, error) {
 	}
 	slices.Sort(pids)
 	for _, pid := range slices.Backward(pids) { // it is mostly the newest
-		comm, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/comm")
-		if err != nil || string(bytes.TrimSpace(comm)) != b.o.core {
+		// By its first argument: init executes a descriptor, so that the kernel's name of it is a number.
+		line, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
+		program, _, _ := bytes.Cut(line, []byte{0})
+		if err != nil || filepath.Base(string(program)) != b.o.core {
 			continue
 		}
 		if st, err := readStat(pid); err == nil && st.parent == 1 && st.state != 'Z' && st.state != 'X' {

@@ -85,7 +85,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	f.BoolVar(&o.verbose, "verbose", false, "say what is done, on standard error")
 	f.StringVar(&o.dir, "dir", "/run/torture", "where the services write down what they do")
 	f.StringVar(&o.state, "state", "/run/sysmaster/state", "the core's log, for the attack corrupt")
-	f.StringVar(&o.core, "core", "sysmaster-core", "the name of the core's process")
+	f.StringVar(&o.core, "core", "sysmaster-core", "the name of the core's program")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}

@@ -62,6 +62,7 @@ func BenchmarkCommitTransition(b *testing.B) {
 			specs := server(n)
 			w := &bench{load: byName(specs)}
 			e := newToyEngine(b, w, tmpfsLog(b), "")
+			e.rec = openRecorder(Recorder{Page: make([]byte, RecorderSize), Generation: 1}, w.now)
 			for _, s := range specs {
 				ask(e, w, OpLoad{Unit: s.Name})
 			}

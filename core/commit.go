@@ -25,7 +25,6 @@ func (e *Engine) commit() bool {
 		return false
 	}
 	e.encodeDirty()
-	outer := e.doing(stageCommit, "")
 	err := e.cfg.Store.Commit(e.records)
 	var refused *state.CommitError
 	if err != nil && errors.As(err, &refused) {
@@ -33,7 +32,6 @@ func (e *Engine) commit() bool {
 		e.cfg.Store.UseReserve()
 		err = e.cfg.Store.Commit(e.records)
 	}
-	e.rec.end(outer)
 	for _, x := range e.dirty {
 		e.pub.changed(x.index)
 	}

@@ -206,9 +206,7 @@ func New(cfg Config) (*Engine, error) {
 	if err := e.recover(); err != nil {
 		return nil, err
 	}
-	outer := e.doing(stagePublish, "")
 	e.publishView()
-	e.rec.end(outer)
 	return e, nil
 }
 
@@ -257,10 +255,8 @@ func (e *Engine) Step() (more bool, err error) {
 	if err := e.act(); err != nil {
 		return false, err
 	}
-	outer := e.doing(stagePublish, "")
 	e.publishView()
 	e.answer()
-	e.rec.end(outer)
 	if !e.checkpoint(StageReplied) {
 		return false, ErrCrashed
 	}

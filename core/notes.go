@@ -23,18 +23,16 @@ const (
 	stageRequest        // a client's or the engine's own request
 	stageJob            // starting a queued job
 	stageSignal
-	stageFiles   // linking units whose files were read
-	stageLoad    // reading the store
-	stageCommit  // writing it
-	stageTidy    // compacting it
-	stagePublish // the view, the observers and the answers
+	stageFiles // linking units whose files were read
+	stageLoad  // reading the store
+	stageTidy  // compacting it
 	numStages
 )
 
 var stageNames = [numStages]string{
 	"", "reading its stored state", "reading its settings", "restoring its state", "handling", "taking its snapshot",
 	"looking what became of", "doing", "answering the request", "running the job", "taking the signal",
-	"linking units", "reading the store", "writing the store", "tidying the store", "publishing",
+	"linking units", "reading the store", "tidying the store",
 }
 
 // ofUnit: what goes wrong there costs the unit. Elsewhere it is the one thing itself, or nobody's.
@@ -204,6 +202,6 @@ func intentNote(s stage, in *sys.Intent) note {
 }
 
 // doing notes something that is not about one input.
-func (e *Engine) doing(s stage, n unit.Name) (outer note) {
+func (e *Engine) doing(s stage, n unit.Name) (outer int) {
 	return e.rec.begin(note{stage: s, name: string(n)})
 }

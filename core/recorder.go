@@ -84,7 +84,10 @@ func (s *suspect) same(n *note) bool {
 // recorder is the engine's end of the page. A nil recorder takes notes and keeps none.
 type recorder struct {
 	page     []byte
-	now      note // what is noted
+	stack    [8]note // what is being done, and within what; deeper ones are not noted
+	depth    int
+	name     string // ... and the name that stands there: mostly the next note is of the same unit
+	nameSum  uint64
 	suspects []suspect
 	last     *suspect // what the core before this one died of
 }
@@ -112,6 +115,7 @@ func openRecorder(cfg Recorder, now time.Duration) *recorder {
 	}
 	r.save()
 	r.put(recNoteAt, 0)
+	r.put(recNoteAt+atWhen, 0)
 	return r
 }
 
@@ -138,32 +142,60 @@ func (r *recorder) blame(n note, now time.Duration) {
 	r.last = &r.suspects[len(r.suspects)-1]
 }
 
-// begin notes what is done from now on, and gives what was noted before, for end.
-func (r *recorder) begin(n note) (outer note) {
-	if r == nil {
-		return note{}
+// begin notes what is done from now on. The result is for end.
+func (r *recorder) begin(n note) (outer int) {
+	if r == nil || r.depth == len(r.stack) {
+		return -1
 	}
-	outer, r.now = r.now, n
-	r.write(recNoteAt, &n, 0, 0)
+	outer = r.depth
+	r.stack[outer] = n
+	r.depth++
+	r.note(&r.stack[outer])
 	return outer
 }
 
-// end says that what begin noted is over, and that outer is going on.
-func (r *recorder) end(outer note) {
-	if r == nil {
+// note writes the current note.
+func (r *recorder) note(n *note) {
+	p := r.page[recNoteAt : recNoteAt+slotSize : recNoteAt+slotSize]
+	name := n.name
+	if len(name) > maxName {
+		name = name[:maxName]
+	}
+	if name != r.name {
+		binary.LittleEndian.PutUint64(p[atHead:], 0)
+		r.name, r.nameSum = name, nameSum(name)
+		copy(p[atName:], name)
+	}
+	head := uint64(n.stage) | uint64(n.kind)<<8 | uint64(len(name))<<16
+	binary.LittleEndian.PutUint64(p[atID:], n.id)
+	binary.LittleEndian.PutUint64(p[atArg:], n.arg)
+	binary.LittleEndian.PutUint64(p[atCheck:], checkOf(head, n.id, n.arg, 0)^r.nameSum)
+	binary.LittleEndian.PutUint64(p[atHead:], head)
+}
+
+// end says that what begin noted is over, and that what was noted before is going on.
+func (r *recorder) end(outer int) {
+	if r == nil || outer < 0 {
 		return
 	}
-	for i := range r.suspects { // nearly always none
-		if s := &r.suspects[i]; s.same(&r.now) && s.id == r.now.id {
-			s.passed = true
-		}
+	if len(r.suspects) > 0 {
+		r.pass(&r.stack[outer])
 	}
-	r.now = outer
-	if outer.stage == 0 {
+	r.depth = outer
+	if outer == 0 {
 		r.put(recNoteAt, 0)
 		return
 	}
-	r.write(recNoteAt, &outer, 0, 0)
+	r.note(&r.stack[outer-1])
+}
+
+// pass remembers that n was survived.
+func (r *recorder) pass(n *note) {
+	for i := range r.suspects {
+		if s := &r.suspects[i]; s.same(n) && s.id == n.id {
+			s.passed = true
+		}
+	}
 }
 
 // turned says that a turn ended: what it got past is no longer suspected.
@@ -216,7 +248,7 @@ func (r *recorder) write(at int, n *note, deaths int, when time.Duration) {
 	binary.LittleEndian.PutUint64(p[atArg:], n.arg)
 	binary.LittleEndian.PutUint64(p[atWhen:], uint64(when))
 	copy(p[atName:], name)
-	binary.LittleEndian.PutUint64(p[atCheck:], checkOf(head, n.id, n.arg, uint64(when), name))
+	binary.LittleEndian.PutUint64(p[atCheck:], checkOf(head, n.id, n.arg, uint64(when))^nameSum(name))
 	binary.LittleEndian.PutUint64(p[atHead:], head)
 }
 
@@ -232,7 +264,7 @@ func (r *recorder) read(at int) (s suspect, ok bool) {
 	s.id, s.arg = binary.LittleEndian.Uint64(p[atID:]), binary.LittleEndian.Uint64(p[atArg:])
 	s.when = time.Duration(binary.LittleEndian.Uint64(p[atWhen:]))
 	s.name = string(p[atName : atName+n])
-	if checkOf(head, s.id, s.arg, uint64(s.when), s.name) != binary.LittleEndian.Uint64(p[atCheck:]) || s.stage >= numStages {
+	if checkOf(head, s.id, s.arg, uint64(s.when))^nameSum(s.name) != binary.LittleEndian.Uint64(p[atCheck:]) || s.stage >= numStages {
 		return s, false
 	}
 	if _, err := unit.ParseName(s.name); s.name != "" && err != nil {
@@ -241,8 +273,11 @@ func (r *recorder) read(at int) (s suspect, ok bool) {
 	return s, true
 }
 
-func checkOf(head, id, arg, when uint64, name string) uint64 {
-	sum := recMagic ^ head ^ bits.RotateLeft64(id, 11) ^ bits.RotateLeft64(arg, 23) ^ bits.RotateLeft64(when, 37)
+func checkOf(head, id, arg, when uint64) uint64 {
+	return recMagic ^ head ^ bits.RotateLeft64(id, 11) ^ bits.RotateLeft64(arg, 23) ^ bits.RotateLeft64(when, 37)
+}
+
+func nameSum(name string) (sum uint64) {
 	for len(name) >= 8 {
 		sum = bits.RotateLeft64(sum, 7) ^ word(name)
 		name = name[8:]

@@ -11,6 +11,36 @@ import (
 	"github.com/sysmaster-go/sysmaster/unit"
 )
 
+// TestFilesChangeWhileTheCoreIsDead: nothing of it is seen until daemon-reload.
+func TestFilesChangeWhileTheCoreIsDead(t *testing.T) {
+	before := map[string]string{
+		"default.target":  "[Unit]\nWants=edited.service deleted.service\n",
+		"edited.service":  "[Unit]\nDescription=Before\n[Service]\nExecStart=/bin/edited\nRestart=always\nRestartSec=1\n",
+		"deleted.service": "[Service]\nExecStart=/bin/deleted\nRestart=always\nRestartSec=1\n",
+	}
+	for points := range 12 {
+		m, _ := boot(t, before, 1, func(m *sim.Machine) {
+			for _, p := range []string{"/bin/edited", "/bin/deleted", "/bin/after"} {
+				m.Program(p, sim.Daemon())
+			}
+		})
+		up(t, m, "edited.service", "deleted.service")
+		m.SetFiles(units(map[string]string{"default.target": before["default.target"], "edited.service": "[Service]\nExecStart=/bin/after\n"}))
+		pids := append(m.Procs("edited.service"), m.Procs("deleted.service")...)
+		m.CrashAfter(points)
+		for _, pid := range pids { // so that there are turns to crash in, and the settings matter
+			m.KillProcess(pid, 9)
+		}
+		require.NoError(t, m.Settle(time.Minute))
+		require.Equal(t, []int{2, 2, 0}, []int{m.Runs("/bin/edited"), m.Runs("/bin/deleted"), m.Runs("/bin/after")})
+		require.Equal(t, unit.LoadLoaded, m.Engine().View().Unit("deleted.service").Load)
+		m.Request(core.OpReload{}, nil)
+		require.NoError(t, m.Settle(time.Minute))
+		require.NoError(t, m.Do(unit.JobRestart, "edited.service", unit.ModeReplace))
+		require.Equal(t, 1, m.Runs("/bin/after"))
+	}
+}
+
 // TestPoisonInTheSimulator: a service whose notification the core dies of is left alone after three
 // deaths, with its process; the others run, and reset-failed brings it back.
 func TestPoisonInTheSimulator(t *testing.T) {

@@ -1,5 +1,6 @@
 // Command sysmaster-core is the reference service manager. sysmaster-init starts it and
-// keeps it alive; it may be killed at any instant.
+// keeps it alive; it may be killed at any instant. With SYSMASTER_ROLE=rescue in its environment it begins
+// without the state of those before it, and starts rescue.target.
 //
 // Arguments, each also understood as sysmaster.NAME on the kernel's command line (in a
 // container: among init's arguments):

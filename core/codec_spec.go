@@ -1,6 +1,9 @@
 package core
 
 import (
+	"math"
+	"slices"
+
 	"github.com/sysmaster-go/sysmaster/state/record"
 	"github.com/sysmaster-go/sysmaster/unit"
 )
@@ -82,110 +85,132 @@ func (t *fileTable) number(file string) uint64 {
 	return n
 }
 
-// decodeSpec reads what encodeSpec wrote.
+// decodeSpec reads what encodeSpec wrote. All strings of the specification are parts of one.
 func decodeSpec(data []byte) (*unit.Spec, error) {
-	s := new(unit.Spec)
-	var files []string
-	err := record.Decode(data, func(f record.Field) error {
-		switch f.Tag {
-		case 1:
-			return record.String(f, &s.Name)
-		case 2:
-			return record.Append(f, &s.Aliases)
-		case 3:
-			return record.String(f, &s.Load)
-		case 4:
-			return record.String(f, &s.LoadError)
-		case 5:
-			return record.String(f, &s.FragmentPath)
-		case 6:
-			return record.Append(f, &s.DropIns)
-		case 7:
-			return record.Append(f, &files)
+	text := string(data)
+	d := specDecoder{spec: new(unit.Spec)}
+	d.reserve(record.NewReader(text))
+	r := record.NewReader(text)
+	for r.Next() {
+		d.field(&r)
+	}
+	return d.spec, r.Err()
+}
+
+type specDecoder struct {
+	spec  *unit.Spec
+	files []string
+}
+
+// reserve makes room for the lists that are long.
+func (d *specDecoder) reserve(r record.Reader) {
+	var settings, deps int
+	for r.Next() {
+		switch r.Tag() {
 		case 8:
-			return decodeSetting(f, s, files)
+			settings++
 		case 9:
-			return decodeDep(f, s, files)
+			deps++
+		}
+	}
+	d.spec.Settings = slices.Grow(d.spec.Settings, settings)
+	d.spec.Deps = slices.Grow(d.spec.Deps, deps)
+}
+
+func (d *specDecoder) field(r *record.Reader) {
+	s := d.spec
+	switch r.Tag() {
+	case 1:
+		s.Name = unit.Name(r.String())
+	case 2:
+		s.Aliases = append(s.Aliases, unit.Name(r.String()))
+	case 3:
+		s.Load = unit.LoadState(r.String())
+	case 4:
+		s.LoadError = r.String()
+	case 5:
+		s.FragmentPath = r.String()
+	case 6:
+		s.DropIns = append(s.DropIns, r.String())
+	case 7:
+		d.files = append(d.files, r.String())
+	case 8, 9, 10:
+		m := r.Message()
+		switch r.Tag() {
+		case 8:
+			d.setting(&m)
+		case 9:
+			d.dep(&m)
 		case 10:
-			return decodeDiag(f, s, files)
+			d.diag(&m)
 		}
-		return nil
-	})
-	return s, err
+		r.Fail(m.Err())
+	}
 }
 
-// decodePos takes the two tags that say where something stands.
-func decodePos(f record.Field, p *unit.Pos, files []string, fileTag uint32) error {
-	if f.Tag != fileTag {
-		return record.Int(f, &p.Line)
+// pos takes the two tags that say where something stands, of which fileTag is the first.
+func (d *specDecoder) pos(r *record.Reader, p *unit.Pos, fileTag uint32) {
+	switch r.Tag() {
+	case fileTag:
+		if n := r.Uint(math.MaxInt32); n >= 1 && n <= uint64(len(d.files)) {
+			p.File = d.files[n-1]
+		}
+	case fileTag + 1:
+		p.Line = int(r.Int())
 	}
-	var n int
-	if err := record.Count(f, &n); err != nil {
-		return err
-	}
-	if n >= 1 && n <= len(files) {
-		p.File = files[n-1]
-	}
-	return nil
 }
 
-func decodeSetting(f record.Field, s *unit.Spec, files []string) error {
+func (d *specDecoder) setting(r *record.Reader) {
 	var st unit.Setting
-	err := f.Message(func(f record.Field) error {
-		switch f.Tag {
+	for r.Next() {
+		switch r.Tag() {
 		case 1:
-			return record.String(f, &st.Section)
+			st.Section = r.String()
 		case 2:
-			return record.String(f, &st.Key)
+			st.Key = r.String()
 		case 3:
-			return record.String(f, &st.Value)
-		case 4, 5:
-			return decodePos(f, &st.Pos, files, 4)
+			st.Value = r.String()
+		default:
+			d.pos(r, &st.Pos, 4)
 		}
-		return nil
-	})
-	s.Settings = append(s.Settings, st)
-	return err
-}
-
-func decodeDep(f record.Field, s *unit.Spec, files []string) error {
-	var d unit.Dep
-	err := f.Message(func(f record.Field) error {
-		switch f.Tag {
-		case 1:
-			return record.Uint(f, &d.Rel)
-		case 2:
-			return record.String(f, &d.Unit)
-		case 3:
-			return record.String(f, &d.Path)
-		case 4:
-			return record.Uint(f, &d.Origin)
-		case 5, 6:
-			return decodePos(f, &d.Pos, files, 5)
-		}
-		return nil
-	})
-	if d.Rel < unit.NumRelations { // a relation of a newer version means nothing here
-		s.Deps = append(s.Deps, d)
 	}
-	return err
+	d.spec.Settings = append(d.spec.Settings, st)
 }
 
-func decodeDiag(f record.Field, s *unit.Spec, files []string) error {
-	var d unit.Diagnostic
-	err := f.Message(func(f record.Field) error {
-		switch f.Tag {
+func (d *specDecoder) dep(r *record.Reader) {
+	var dep unit.Dep
+	for r.Next() {
+		switch r.Tag() {
 		case 1:
-			return record.Uint(f, &d.Severity)
+			dep.Rel = unit.Relation(r.Uint(math.MaxUint8))
 		case 2:
-			return record.String(f, &d.Key)
+			dep.Unit = unit.Name(r.String())
 		case 3:
-			return record.String(f, &d.Text)
-		case 4, 5:
-			return decodePos(f, &d.Pos, files, 4)
+			dep.Path = r.String()
+		case 4:
+			dep.Origin = unit.Origin(r.Uint(math.MaxUint8))
+		default:
+			d.pos(r, &dep.Pos, 5)
 		}
-		return nil
-	})
-	s.Diags = append(s.Diags, d)
-	return err
+	}
+	if dep.Rel < unit.NumRelations { // a relation of a newer version means nothing here
+		d.spec.Deps = append(d.spec.Deps, dep)
+	}
+}
+
+func (d *specDecoder) diag(r *record.Reader) {
+	var g unit.Diagnostic
+	for r.Next() {
+		switch r.Tag() {
+		case 1:
+			g.Severity = unit.Severity(r.Uint(math.MaxUint8))
+		case 2:
+			g.Key = r.String()
+		case 3:
+			g.Text = r.String()
+		default:
+			d.pos(r, &g.Pos, 4)
+		}
+	}
+	d.spec.Diags = append(d.spec.Diags, g)
 }

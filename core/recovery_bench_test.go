@@ -59,7 +59,7 @@ func manyServices(tb testing.TB, n int, log state.Store) (*Engine, *bench) {
 	load := fileLoader(files, types)
 	b.load = func(n unit.Name) *unit.Spec { return load(n) }
 	e := recovered(tb, b, log, "default.target")
-	for range 300 {
+	for range 3000 {
 		more, err := e.Step()
 		require.NoError(tb, err)
 		playHost(b)

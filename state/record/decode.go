@@ -80,40 +80,63 @@ func First(data []byte) (f Field, n int, err error) {
 
 // parse reads the field at the beginning of b and says how long it is, or what is wrong.
 func parse(b []byte) (f Field, n int, what string) {
+	h, what := parseHead(b)
+	if what != "" {
+		return f, 0, what
+	}
+	f = Field{Tag: h.tag, Kind: h.kind, num: h.num, raw: b[:h.end:h.end]}
+	if h.kind.hasLength() {
+		f.num, f.data = 0, b[h.from:h.end:h.end]
+	}
+	return f, h.end, ""
+}
+
+// head is what stands before a field's content, and where that is.
+type head struct {
+	tag       uint32
+	kind      Kind
+	num       uint64 // the number, or the content's length
+	from, end int    // of the content; a number has none
+}
+
+func parseHead[T string | []byte](b T) (h head, what string) {
 	key, n := uvarint(b)
 	if n == 0 {
-		return f, 0, "bad key"
+		return h, "bad key"
 	}
 	tag := key >> kindBits
 	if tag == 0 || tag > MaxTag {
-		return f, 0, "tag out of range"
+		return h, "tag out of range"
 	}
-	f.Tag, f.Kind = uint32(tag), Kind(key&kindMask)
 	num, m := uvarint(b[n:])
 	if m == 0 {
-		return f, 0, "bad number or length"
+		return h, "bad number or length"
 	}
 	n += m
-	if f.Kind == KindUint || f.Kind == KindInt {
-		f.num = num
-	} else {
+	h = head{uint32(tag), Kind(key & kindMask), num, n, n}
+	if h.kind.hasLength() {
 		if num > uint64(len(b)-n) {
-			return f, 0, "content longer than the record"
+			return h, "content longer than the record"
 		}
-		f.data = b[n : n+int(num) : n+int(num)]
-		n += int(num)
+		h.end += int(num)
 	}
-	f.raw = b[:n:n]
-	return f, n, ""
+	return h, ""
 }
 
 // uvarint reads a number in its shortest form; n is 0 if there is none.
-func uvarint(b []byte) (v uint64, n int) {
-	v, n = binary.Uvarint(b)
-	if n <= 0 || n > 1 && b[n-1] == 0 {
-		return 0, 0
+func uvarint[T string | []byte](b T) (v uint64, n int) {
+	for i := 0; i < len(b) && i < binary.MaxVarintLen64; i++ {
+		c := b[i]
+		if c >= 0x80 {
+			v |= uint64(c&0x7f) << (7 * i)
+			continue
+		}
+		if i > 0 && c == 0 || i == binary.MaxVarintLen64-1 && c > 1 {
+			return 0, 0
+		}
+		return v | uint64(c)<<(7*i), i + 1
 	}
-	return v, n
+	return 0, 0
 }
 
 func (f Field) mismatch(want string) error {

@@ -19,6 +19,8 @@ const (
 	kindMask = 1<<kindBits - 1
 )
 
+func (k Kind) hasLength() bool { return k != KindUint && k != KindInt }
+
 // MaxTag is the greatest tag.
 const MaxTag = 1<<28 - 1
 

@@ -243,6 +243,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil && !bytes.HasPrefix(data, e.Data()) {
 			t.Fatalf("%x is no prefix of %x", e.Data(), data)
 		}
+		same(t, data)
 		var s sample
 		if record.Decode(data, s.field) != nil {
 			return
@@ -290,4 +291,69 @@ func ExampleDecode() {
 	})
 	fmt.Println(name, pid, len(unknown), err)
 	// Output: nginx.service 4711 3 <nil>
+}
+
+// same: a Reader gives what Decode gives, with the same error, here and in the messages within.
+func same(t *testing.T, data []byte) {
+	t.Helper()
+	r := record.NewReader(string(data))
+	err := record.Decode(data, func(f record.Field) error {
+		if !r.Next() || r.Tag() != f.Tag {
+			t.Fatalf("Next at field %d = %d, %v", f.Tag, r.Tag(), r.Err())
+		}
+		switch f.Kind {
+		case record.KindUint:
+			want, _ := f.Uint()
+			if got := r.Uint(math.MaxUint64); got != want {
+				t.Fatalf("Uint = %d; want %d", got, want)
+			}
+		case record.KindInt:
+			want, _ := f.Int()
+			if got := r.Int(); got != want {
+				t.Fatalf("Int = %d; want %d", got, want)
+			}
+		case record.KindBytes:
+			want, _ := f.Str()
+			if got := r.String(); got != want {
+				t.Fatalf("String = %q; want %q", got, want)
+			}
+		case record.KindMessage:
+			content, _ := f.Content()
+			same(t, content)
+			m := r.Message()
+			for m.Next() {
+			}
+			if want := record.Valid(content); fmt.Sprint(m.Err()) != fmt.Sprint(want) {
+				t.Fatalf("Message's error = %v; want %v", m.Err(), want)
+			}
+		}
+		return nil
+	})
+	if r.Next() || fmt.Sprint(r.Err()) != fmt.Sprint(err) {
+		t.Fatalf("Err = %v; want %v", r.Err(), err)
+	}
+}
+
+func TestReader(t *testing.T) {
+	in := full()
+	var e record.Encoder
+	in.encode(&e)
+	for n := range e.Len() + 1 {
+		same(t, e.Data()[:n])
+	}
+	e.Reset()
+	e.Uint(1, 300)
+	e.String(2, "x")
+	for _, ask := range []func(*record.Reader){
+		func(r *record.Reader) { r.Uint(255) }, func(r *record.Reader) { r.Int() },
+		func(r *record.Reader) { _ = r.String() }, func(r *record.Reader) { m := r.Message(); m.Next() },
+	} {
+		r := record.NewReader(string(e.Data()))
+		r.Next()
+		ask(&r)
+		var kind *record.KindError
+		if r.Next() || !errors.As(r.Err(), &kind) || kind.Tag != 1 {
+			t.Errorf("Err = %v; want a KindError of field 1", r.Err())
+		}
+	}
 }

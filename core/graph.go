@@ -16,7 +16,7 @@ type entry struct {
 	index  int // place in the view
 	spec   *unit.Spec
 	typ    *unit.Type
-	common unit.Common
+	common *unit.Common // never nil; shared, read only
 	load   unit.LoadState
 	reason string // for load
 	loaded bool   // its files were read (whatever came of it)
@@ -78,12 +78,15 @@ func (e *Engine) intern(n unit.Name) *entry {
 	if x := e.names[n]; x != nil {
 		return x
 	}
-	x := &entry{name: n, index: len(e.list), stale: true, load: unit.LoadNotFound, state: deadState, condition: true, assert: true}
+	x := &entry{name: n, index: len(e.list), stale: true, common: &noCommon, load: unit.LoadNotFound, state: deadState, condition: true, assert: true}
 	e.names[n] = x
 	e.list = append(e.list, x)
 	e.wanted = append(e.wanted, x)
 	return x
 }
+
+// noCommon are the settings of a unit whose files are not read.
+var noCommon unit.Common
 
 // The states of units without a machine.
 var (

@@ -191,18 +191,15 @@ func (e *Engine) merge(x, y *entry) {
 func (e *Engine) setSpec(x *entry, spec *unit.Spec) {
 	x.spec, x.load, x.reason = spec, spec.Load, spec.LoadError
 	x.typ = e.cfg.Types[x.name.Kind()]
-	x.common = unit.NewCommon()
+	x.common = defaultCommon(x.typ)
 	if x.typ == nil {
-		if x.load == unit.LoadLoaded {
-			x.load, x.reason = unit.LoadError, "unsupported type"
-		}
+		x.load, x.reason = unsupported(x.load, x.reason)
 		return
 	}
 	if x.load != unit.LoadLoaded {
 		return
 	}
-	x.common.IgnoreOnIsolate = x.typ.IgnoreOnIsolate
-	if err := unit.Decode(spec, e.commonKeys, &x.common); err != nil {
+	if err := e.decodeCommon(x); err != nil {
 		x.load, x.reason = unit.LoadBadSetting, err.Error()
 		return
 	}
@@ -210,19 +207,40 @@ func (e *Engine) setSpec(x *entry, spec *unit.Spec) {
 		return
 	}
 	if x.u == nil {
-		outer := e.doing(stageSettings, x.name)
-		u, err := newUnit(x.typ, spec)
-		e.rec.end(outer)
-		if err != nil {
-			x.load, x.reason = unit.LoadBadSetting, err.Error()
-			e.say(unit.LevelErr, x.name, err.Error())
-			return
-		}
-		x.u = u
-		if x.state.Active.IsDown() {
-			e.setState(x, u.State())
-		}
+		e.makeUnit(x)
 	}
+	e.shareCommon(x)
+}
+
+func (e *Engine) makeUnit(x *entry) {
+	outer := e.doing(stageSettings, x.name)
+	u, err := newUnit(x.typ, x.spec)
+	e.rec.end(outer)
+	if err != nil {
+		x.load, x.reason = unit.LoadBadSetting, err.Error()
+		e.say(unit.LevelErr, x.name, err.Error())
+		return
+	}
+	x.u = u
+	if x.state.Active.IsDown() {
+		e.setState(x, u.State())
+	}
+}
+
+// defaultCommon are the settings of [Unit] when a unit has none.
+func defaultCommon(t *unit.Type) *unit.Common {
+	c := unit.NewCommon()
+	c.IgnoreOnIsolate = t != nil && t.IgnoreOnIsolate
+	return &c
+}
+
+// decodeCommon decodes the engine's share of x's specification. At an error x has what comes before it.
+func (e *Engine) decodeCommon(x *entry) error {
+	x.common = defaultCommon(x.typ)
+	if x.typ == nil {
+		return nil
+	}
+	return unit.Decode(x.spec, e.commonKeys, x.common)
 }
 
 func (e *Engine) linkFresh(fresh []*entry) {

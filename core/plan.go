@@ -85,7 +85,7 @@ func (e *Engine) plan(x *entry, op OpJob) (*plan, error) {
 
 // admit checks what the unit itself says about such a request.
 func (p *plan) admit(x *entry) error {
-	c := &x.common
+	c := x.common
 	switch p.op.Type {
 	case unit.JobStart, unit.JobReloadOrStart:
 		if err := x.loadable(); err != nil {

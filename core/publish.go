@@ -96,9 +96,8 @@ func (e *Engine) unitView(x *entry) *UnitView {
 	if x.gone {
 		return nil
 	}
-	common := x.common
 	v := &UnitView{
-		Name: x.name, Spec: x.spec, Type: x.typ, Common: &common, Load: x.load, LoadError: x.reason,
+		Name: x.name, Spec: x.spec, Type: x.typ, Common: x.common, Load: x.load, LoadError: x.reason,
 		State: x.state, CGroup: x.cgroup, Invocation: x.invocation, Times: x.times, Procs: x.procs, Changes: x.changes,
 		ConditionResult: x.condition, AssertResult: x.assert,
 	}

@@ -149,6 +149,7 @@ func (e *Engine) lift(x *entry) {
 	} else {
 		e.setState(x, deadState)
 		e.setSpecOnly(x, x.spec)
+		e.decodeShare(x)
 		e.remake(x, x.saved, nil)
 		if !x.saved.hasUnit && x.u == nil && !x.orphaned() { // it never had a machine
 			e.fresh(x)

@@ -213,6 +213,7 @@ func (e *Engine) reindex(x *entry) {
 func (e *Engine) restore(x *entry, spec *unit.Spec, data []byte, whole bool) {
 	e.setSpecOnly(x, spec)
 	if e.confine(x) {
+		e.decodeShare(x)
 		e.restoreConfined(x, data)
 		return
 	}
@@ -232,6 +233,7 @@ func (e *Engine) restore(x *entry, spec *unit.Spec, data []byte, whole bool) {
 	}
 	if err == nil && (x.typ == nil || load == unit.LoadError && spec.FragmentPath == "" && s.hasUnit) {
 		x.load, x.reason, x.saved = load, reason, s
+		e.decodeShare(x)
 		if s.hasUnit {
 			e.orphan(x)
 		}
@@ -246,6 +248,9 @@ func (e *Engine) remake(x *entry, s stored, err error) {
 		if x.u, err = e.restoreUnit(x.typ, x.spec, s.version, s.snapshot); err == nil {
 			e.setState(x, x.u.State())
 		}
+	}
+	if !e.shareCommon(x) {
+		_ = e.decodeCommon(x) // its load state is stored, and says so
 	}
 	if err != nil {
 		x.load, x.reason, x.saved = unit.LoadError, "cannot read its stored state: "+err.Error(), s
@@ -271,17 +276,19 @@ func (e *Engine) fresh(x *entry) {
 	e.setSpec(x, x.spec)
 }
 
-// setSpecOnly decodes the engine's share of a specification without making a unit.
+// setSpecOnly takes a specification without decoding anything.
 func (e *Engine) setSpecOnly(x *entry, spec *unit.Spec) {
 	x.spec, x.load, x.reason = spec, spec.Load, spec.LoadError
 	x.typ = e.cfg.Types[x.name.Kind()]
-	x.common = unit.NewCommon()
+	x.common = &noCommon
 	if x.typ == nil {
 		x.load, x.reason = unsupported(x.load, x.reason)
-		return
 	}
-	x.common.IgnoreOnIsolate = x.typ.IgnoreOnIsolate
-	if err := unit.Decode(spec, e.commonKeys, &x.common); err != nil && x.load == unit.LoadLoaded {
+}
+
+// decodeShare decodes the engine's share of x's specification.
+func (e *Engine) decodeShare(x *entry) {
+	if err := e.decodeCommon(x); err != nil && x.load == unit.LoadLoaded {
 		x.load, x.reason = unit.LoadBadSetting, err.Error()
 	}
 }

@@ -64,13 +64,37 @@ func (e *Engine) implied(x *entry) (deps []unit.Dep) {
 		return nil
 	}
 	outer := e.doing(stageSettings, x.name)
-	err := shielded("Implied", func() error { deps = x.typ.Implied(x.spec); return nil })
+	err := shielded("Implied", func() error {
+		if u, ok := x.u.(unit.Decoded); ok {
+			deps = u.Implied()
+		} else {
+			deps = x.typ.Implied(x.spec)
+		}
+		return nil
+	})
 	e.rec.end(outer)
 	if err != nil {
 		e.say(unit.LevelErr, x.name, err.Error())
 		return nil
 	}
 	return deps
+}
+
+// shareCommon takes the settings of [Unit] from x's machine, if that has decoded them.
+func (e *Engine) shareCommon(x *entry) bool {
+	u, ok := x.u.(unit.Decoded)
+	if !ok {
+		return false
+	}
+	outer := e.doing(stageSettings, x.name)
+	var c *unit.Common
+	err := shielded("Common", func() error { c = u.Common(); return nil })
+	e.rec.end(outer)
+	if err != nil || c == nil {
+		return false
+	}
+	x.common = c
+	return true
 }
 
 // takeSnapshot leaves x's snapshot in e.snapshot. A unit that cannot even do that is orphaned.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -60,9 +61,17 @@ func (e *Encoder) Item(tag uint, v string) {
 
 // Message writes what f writes as one field, even if that is nothing.
 func (e *Encoder) Message(tag uint, f func(*Encoder)) {
-	var inner Encoder
-	f(&inner)
-	e.Item(tag, string(inner.buf))
+	e.buf = binary.AppendUvarint(e.buf, uint64(tag)<<1|wireBytes)
+	at := len(e.buf)
+	e.buf = append(e.buf, 0) // the length, in the one byte that most need
+	f(e)
+	n := len(e.buf) - at - 1
+	if n < 1<<7 {
+		e.buf[at] = byte(n)
+		return
+	}
+	var size [binary.MaxVarintLen64]byte
+	e.buf = slices.Replace(e.buf, at, at+1, size[:binary.PutUvarint(size[:], uint64(n))]...)
 }
 
 // Proc writes p unless it is zero.

@@ -51,6 +51,14 @@ type ProcHolder interface {
 	Procs(f func(role string, p Proc))
 }
 
+// Decoded is a Unit that has decoded its Spec, so that nobody need do so again. What it gives follows from the Spec alone.
+type Decoded interface {
+	// Common are the settings of [Unit], with the type's defaults. They are shared: read only, for ever.
+	Common() *Common
+	// Implied is what Type.Implied gives for the Spec.
+	Implied() []Dep
+}
+
 // Value is one property as a D-Bus client sees it.
 type Value struct {
 	Name      string

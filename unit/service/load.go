@@ -115,10 +115,20 @@ func implied(spec *unit.Spec, keys *unit.KeySet) []unit.Dep {
 	if err := unit.Decode(spec, keys, &cfg); err != nil {
 		return nil // New has told it
 	}
-	var d deps
+	return cfg.implied(spec.Name)
+}
+
+// Common implements unit.Decoded.
+func (s *Service) Common() *unit.Common { return &s.cfg.Common }
+
+// Implied implements unit.Decoded.
+func (s *Service) Implied() []unit.Dep { return s.cfg.implied(s.name) }
+
+func (cfg *Config) implied(name unit.Name) []unit.Dep {
+	d := deps{list: make([]unit.Dep, 0, 8)} // as many as most have
 	slice := cfg.Settings.CGroup.Slice
 	if slice == "" {
-		slice = DefaultSlice(spec.Name)
+		slice = DefaultSlice(name)
 	}
 	d.add(unit.OriginImplicit, slice, unit.InSlice, unit.Requires, unit.After)
 	if cfg.BusName != "" {

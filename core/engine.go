@@ -191,7 +191,7 @@ type reply struct {
 func New(cfg Config) (*Engine, error) {
 	e := &Engine{
 		cfg:        cfg,
-		names:      make(map[unit.Name]*entry),
+		names:      make(map[unit.Name]*entry, cfg.Store.Health().Keys/2),
 		jobs:       make(map[JobID]*job),
 		procs:      make(map[int]*entry),
 		cgs:        make(map[string]*entry),

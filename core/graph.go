@@ -124,14 +124,17 @@ func (e *Engine) addDep(x *entry, d unit.Dep) {
 	if d.Unit == "" { // RequiresMountsFor: there are no mount units yet that could satisfy it
 		return
 	}
-	if e.names[d.Unit] == nil && len(e.list) >= MaxUnits {
-		if !e.crowded {
-			e.crowded = true
-			e.say(unit.LevelErr, x.name, "too many units: dependencies on further ones are ignored")
+	y := e.names[d.Unit]
+	if y == nil {
+		if len(e.list) >= MaxUnits {
+			if !e.crowded {
+				e.crowded = true
+				e.say(unit.LevelErr, x.name, "too many units: dependencies on further ones are ignored")
+			}
+			return
 		}
-		return
+		y = e.intern(d.Unit)
 	}
-	y := e.intern(d.Unit)
 	if y == x {
 		return
 	}
@@ -198,7 +201,9 @@ func (e *Engine) relink() {
 func (e *Engine) sortEdges(list []*entry) {
 	for _, x := range list {
 		for r := range x.edges {
-			slices.SortStableFunc(x.edges[r], func(a, b edge) int { return cmp.Compare(a.to.name, b.to.name) })
+			if len(x.edges[r]) > 1 {
+				slices.SortStableFunc(x.edges[r], func(a, b edge) int { return cmp.Compare(a.to.name, b.to.name) })
+			}
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"sync"
@@ -110,7 +111,8 @@ func (e *Engine) unitView(x *entry) *UnitView {
 	}
 	if x.u != nil {
 		outer := e.doing(stageSnapshot, x.name)
-		v.snapshot, v.version = x.u.Snapshot(nil), x.typ.Version
+		e.snapshot = x.u.Snapshot(e.snapshot[:0])
+		v.snapshot, v.version = bytes.Clone(e.snapshot), x.typ.Version
 		e.rec.end(outer)
 	}
 	graph, i := e.graph, x.index // not the graph of now: others may point to x later, without a change of x

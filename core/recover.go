@@ -84,8 +84,9 @@ func (e *Engine) recover() error {
 
 // loadStore is step 1.
 func (e *Engine) loadStore(r *Recovery) error {
-	specs := make(map[string]*unit.Spec)
-	units := make(map[string][]byte)
+	n := e.cfg.Store.Health().Keys / 2
+	specs := make(map[string]*unit.Spec, n)
+	units := make(map[string][]byte, n)
 	meta := false
 	outer := e.doing(stageLoad, "")
 	report, err := e.cfg.Store.Load(func(r state.Record) error {
@@ -175,7 +176,10 @@ func (e *Engine) rebuild(specs map[string]*unit.Spec, units map[string][]byte, w
 			specs[name] = e.readSpec(state.Record{Key: name, Data: nil})
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(specs)) {
+	names := slices.AppendSeq(make([]string, 0, len(specs)), maps.Keys(specs))
+	slices.Sort(names)
+	e.list = slices.Grow(e.list, len(names))
+	for _, name := range names {
 		x := e.intern(unit.Name(name))
 		x.stale, x.loaded = false, true
 		e.restore(x, specs[name], units[name], whole)
@@ -397,6 +401,7 @@ func failedAnswer(em unit.Emitted, why string) unit.Event {
 // reconnect is step 4.
 func (e *Engine) reconnect(r *Recovery) error {
 	before := len(e.intents)
+	e.intents = slices.Grow(e.intents, len(e.procs))
 	for _, x := range e.byName() {
 		if e.reconnectOne(x) {
 			r.Units++

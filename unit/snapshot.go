@@ -192,13 +192,13 @@ func (d *Decoder) Message(f func(*Decoder)) {
 		d.err = ErrSnapshot
 		return
 	}
-	inner := NewDecoder(d.bytes)
-	for inner.Next() {
-		f(inner)
+	outer := *d
+	d.rest = d.bytes
+	for d.Next() {
+		f(d)
 	}
-	if inner.err != nil {
-		d.err = inner.err
-	}
+	outer.err = d.err
+	*d = outer
 }
 
 // Proc is the present field's value.

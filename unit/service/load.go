@@ -32,14 +32,14 @@ func Type(o Options) unit.Type {
 }
 
 func newService(spec *unit.Spec, keys *unit.KeySet, o Options) (*Service, error) {
-	cfg := NewConfig()
-	if err := unit.Decode(spec, keys, &cfg); err != nil {
+	s := &Service{name: spec.Name, cfg: NewConfig(), opt: o, data: newData()}
+	if err := unit.Decode(spec, keys, &s.cfg); err != nil {
 		return nil, err
 	}
-	if err := cfg.complete(); err != nil {
+	if err := s.cfg.complete(); err != nil {
 		return nil, fmt.Errorf("cannot load %s: %w", spec.Name, err)
 	}
-	return &Service{name: spec.Name, cfg: cfg, opt: o, data: newData()}, nil
+	return s, nil
 }
 
 // complete fills in what follows from other settings and refuses combinations that systemd

@@ -21,10 +21,14 @@ const (
 
 const metaKey = "engine"
 
+// usualRecord is the size of most units' records.
+const usualRecord = 448
+
 // encodeDirty turns everything that changed into e.records. All data share one buffer.
 func (e *Engine) encodeDirty() {
 	e.enc.Reset()
-	e.records = e.records[:0]
+	e.enc.Grow(len(e.dirty) * usualRecord)
+	e.records = slices.Grow(e.records[:0], len(e.dirty))
 	marks := e.marks[:0]
 	for _, n := range e.gone {
 		for _, s := range [...]state.Segment{state.Specs, state.Units} {
@@ -67,6 +71,16 @@ func (e *Engine) encodeDirty() {
 		}
 	}
 	e.marks = marks
+}
+
+// keepBuffer is the size up to which a buffer is kept for the next turn.
+const keepBuffer = 256 << 10
+
+// dropBuffers gives back what an unusually big commit needed, such as the first one after recovery.
+func (e *Engine) dropBuffers() {
+	if e.enc.Len() > keepBuffer {
+		e.enc, e.records, e.marks = record.Encoder{}, nil, nil
+	}
 }
 
 func (e *Engine) encodeMeta(enc *record.Encoder) {

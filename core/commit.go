@@ -42,6 +42,7 @@ func (e *Engine) commit() bool {
 	for _, x := range e.dirty {
 		x.dirty, x.specDirty = false, false
 	}
+	e.dropBuffers()
 	clear(e.dirty)
 	e.dirty, e.gone = e.dirty[:0], e.gone[:0]
 	e.metaDirty = false

@@ -104,23 +104,46 @@ func (e *Engine) link(x *entry) {
 	if x.spec == nil || x.gone {
 		return
 	}
-	for _, d := range x.spec.Deps {
-		e.addDep(x, d)
+	var implied []unit.Dep
+	if x.typ != nil && x.load == unit.LoadLoaded && x.typ.Implied != nil {
+		implied = e.implied(x)
+	}
+	lists := [...][]unit.Dep{x.spec.Deps, implied}
+	x.reserve(lists[:])
+	for _, l := range lists {
+		for i := range l {
+			e.addDep(x, &l[i])
+		}
 	}
 	if x.typ == nil || x.load != unit.LoadLoaded {
 		return
-	}
-	if x.typ.Implied != nil {
-		for _, d := range e.implied(x) {
-			e.addDep(x, d)
-		}
 	}
 	if x.cgroup == "" || x.state.Active.IsDown() && x.quar == nil { // else its processes are where they were started
 		x.cgroup = e.cgroupOf(x)
 	}
 }
 
-func (e *Engine) addDep(x *entry, d unit.Dep) {
+// reserve makes room for the edges of a unit that has none yet, in one piece.
+func (x *entry) reserve(lists [][]unit.Dep) {
+	var count [unit.NumRelations]int
+	total := 0
+	for _, l := range lists {
+		for i := range l {
+			if d := &l[i]; d.Unit != "" && x.edges[d.Rel] == nil {
+				count[d.Rel]++
+				total++
+			}
+		}
+	}
+	room := make([]edge, total)
+	for r, n := range count {
+		if n > 0 {
+			x.edges[r], room = room[:0:n], room[n:]
+		}
+	}
+}
+
+func (e *Engine) addDep(x *entry, d *unit.Dep) {
 	if d.Unit == "" { // RequiresMountsFor: there are no mount units yet that could satisfy it
 		return
 	}
@@ -174,7 +197,7 @@ func (e *Engine) linkMembers(x *entry) {
 			if x.hasEdge(unit.Before, m.to) { // it is meant the other way round
 				continue
 			}
-			e.addDep(x, unit.Dep{Rel: unit.After, Unit: m.to.name, Origin: unit.OriginDefault, Pos: m.pos})
+			e.addDep(x, &unit.Dep{Rel: unit.After, Unit: m.to.name, Origin: unit.OriginDefault, Pos: m.pos})
 		}
 	}
 }

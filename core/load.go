@@ -252,23 +252,31 @@ func (e *Engine) linkFresh(fresh []*entry) {
 	}
 	// A target's members may have come before or after it.
 	targets := slices.Clone(fresh)
+	seen := make(map[*entry]bool, len(fresh))
+	for _, x := range fresh {
+		seen[x] = true
+	}
 	for _, x := range fresh {
 		for _, r := range [...]unit.Relation{unit.RequiredBy, unit.RequisiteOf, unit.WantedBy, unit.BoundBy, unit.ConsistsOf, unit.UpheldBy} {
 			for _, d := range x.edges[r] {
-				targets = append(targets, d.to)
+				if !seen[d.to] {
+					seen[d.to] = true
+					targets = append(targets, d.to)
+				}
 			}
 		}
 	}
 	for _, x := range targets {
 		e.linkMembers(x)
 	}
-	seen := make(map[*entry]bool)
-	var sort []*entry
+	sort := slices.Clone(targets)
 	for _, x := range targets {
-		for _, y := range append(neighbours(x), x) {
-			if !seen[y] {
-				seen[y] = true
-				sort = append(sort, y)
+		for r := range x.edges {
+			for _, d := range x.edges[r] {
+				if !seen[d.to] {
+					seen[d.to] = true
+					sort = append(sort, d.to)
+				}
 			}
 		}
 	}
@@ -280,16 +288,6 @@ func (e *Engine) linkFresh(fresh []*entry) {
 		}
 	}
 	e.generation++
-}
-
-func neighbours(x *entry) []*entry {
-	var out []*entry
-	for r := range x.edges {
-		for _, d := range x.edges[r] {
-			out = append(out, d.to)
-		}
-	}
-	return out
 }
 
 // maxEarly is how many waiting requests are looked at while files are still being read: each look

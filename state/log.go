@@ -72,6 +72,7 @@ func (l *Log) Commit(recs []Record) error {
 	err := l.flush()
 	if err == nil {
 		l.begin()
+		l.enc.Grow(sizeOf(recs))
 		for i := range recs {
 			l.add(&recs[i])
 		}
@@ -101,6 +102,14 @@ func (l *Log) begin() {
 	l.locs = l.locs[:0]
 	var blank [frameSize]byte
 	l.enc.Raw(blank[:])
+}
+
+// sizeOf is nearly what recs take in a frame.
+func sizeOf(recs []Record) (n int) {
+	for i := range recs {
+		n += len(recs[i].Key) + len(recs[i].Data) + recordOverhead
+	}
+	return n
 }
 
 // add appends a record to the frame.
@@ -174,12 +183,13 @@ func (l *Log) Load(fn func(Record) error) (Report, error) {
 	}
 	rep := l.report
 	rep.Problems = slices.Clone(rep.Problems)
+	var ahead readAhead
 	for i := range l.index.slots {
 		s := &l.index.slots[i]
 		if s.key.Name == "" {
 			continue
 		}
-		raw, p := l.read(s)
+		raw, p := ahead.read(l, s)
 		if p != nil {
 			rep.add(*p)
 			continue

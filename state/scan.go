@@ -49,6 +49,35 @@ func (w *window) bytes(off int64, n int) ([]byte, error) {
 	return w.buf[off-w.at:][:n], nil
 }
 
+// readAhead reads slots one after the other: those of a snapshot lie as they come, and are read a window at a time. The
+// zero value is ready.
+type readAhead struct {
+	w    window
+	file *dataFile
+	end  int64 // of the slot that was read last
+}
+
+// near is how far the next slot may be for its file to be read on: between them are a few bytes of a record's head, and
+// records that were replaced.
+const near = 4096
+
+// read is Log.read, with the same promise.
+func (a *readAhead) read(l *Log, s *slot) ([]byte, *Problem) {
+	ahead := s.file != nil && s.file == a.file && s.off >= a.end && s.off-a.end <= near
+	a.file, a.end = s.file, s.off+int64(s.n)
+	if !ahead || s.n > windowSize {
+		return l.read(s)
+	}
+	if a.w.f != s.file.f {
+		a.w = window{f: s.file.f, buf: a.w.buf[:0]}
+	}
+	b, err := a.w.bytes(s.off, int(s.n))
+	if err != nil || crc32.Checksum(b, l.tab) != s.crc {
+		return l.read(s) // once more, and it says what is wrong
+	}
+	return b, nil
+}
+
 // scanner walks over the frames of a file. Damage does not end it: every record is a key's whole value and the newest
 // wins, so that a frame that is skipped leaves some keys older than they were, while stopping there would leave all
 // keys that old - and forget effects that were done since, which is how a service is started twice. What is

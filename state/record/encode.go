@@ -34,6 +34,9 @@ type Encoder struct {
 // Reset empties the encoder and keeps its buffer.
 func (e *Encoder) Reset() { e.buf, e.open = e.buf[:0], 0 }
 
+// Grow makes room for n more bytes.
+func (e *Encoder) Grow(n int) { e.buf = slices.Grow(e.buf, n) }
+
 // Data returns what was encoded, valid until the next call on e. A message that is still open is a bug and panics.
 func (e *Encoder) Data() []byte {
 	if e.open != 0 {

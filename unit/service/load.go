@@ -125,7 +125,7 @@ func (s *Service) Common() *unit.Common { return &s.cfg.Common }
 func (s *Service) Implied() []unit.Dep { return s.cfg.implied(s.name) }
 
 func (cfg *Config) implied(name unit.Name) []unit.Dep {
-	d := deps{list: make([]unit.Dep, 0, 8)} // as many as most have
+	d := deps{list: make([]unit.Dep, 0, 12)} // more than most have
 	slice := cfg.Settings.CGroup.Slice
 	if slice == "" {
 		slice = DefaultSlice(name)

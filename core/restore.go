@@ -1,0 +1,99 @@
+package core
+
+import (
+	"errors"
+
+	"github.com/sysmaster-go/sysmaster/unit"
+)
+
+// restore gives x its stored specification and state. What cannot be read costs that unit
+// only: it is orphaned, and its processes are found by its control group.
+func (e *Engine) restore(x *entry, spec *unit.Spec, data []byte, whole bool) {
+	e.setSpecOnly(x, spec)
+	if e.confine(x) {
+		e.decodeShare(x)
+		e.restoreConfined(x, data)
+		return
+	}
+	if data == nil && whole {
+		e.fresh(x)
+		return
+	}
+	load, reason := x.load, x.reason
+	outer := e.doing(stageDecode, x.name)
+	s, err := decodeUnit(data, x, e.shared)
+	e.rec.end(outer)
+	known := x.state
+	x.state = deadState
+	e.setState(x, known)
+	if err == nil && data == nil {
+		err = errLost
+	}
+	if err == nil && (x.typ == nil || load == unit.LoadError && spec.FragmentPath == "" && s.hasUnit) {
+		x.load, x.reason, x.saved = load, reason, s
+		e.decodeShare(x)
+		if s.hasUnit {
+			e.orphan(x)
+		}
+		return
+	}
+	e.remake(x, s, err)
+}
+
+// remake makes x's machine of its snapshot; err is why that is not even tried.
+func (e *Engine) remake(x *entry, s stored, err error) {
+	if err == nil && s.hasUnit && x.typ != nil {
+		if x.u, err = e.restoreUnit(x.typ, x.spec, s.version, s.snapshot); err == nil {
+			e.setState(x, x.u.State())
+		}
+	}
+	if !e.shareCommon(x) {
+		_ = e.decodeCommon(x) // its load state is stored, and says so
+	}
+	if err != nil {
+		x.load, x.reason, x.saved = unit.LoadError, "cannot read its stored state: "+err.Error(), s
+		e.say(unit.LevelErr, x.name, x.reason+"; stop or reset-failed kill what is left of it and begin anew")
+		e.orphan(x)
+	}
+}
+
+var errLost = errors.New("it is lost")
+
+// orphan marks a unit whose machine is lost. Numbers of effects go on far from those that
+// may have been used.
+func (e *Engine) orphan(x *entry) {
+	x.u, x.pending, x.timers, x.job = nil, nil, nil, nil
+	x.seq += 1 << 32
+	e.setState(x, orphanState)
+	e.touch(x)
+}
+
+// fresh makes x's unit in its first state, if its files allow it.
+func (e *Engine) fresh(x *entry) {
+	x.u = nil
+	e.setSpec(x, x.spec)
+}
+
+// setSpecOnly takes a specification without decoding anything.
+func (e *Engine) setSpecOnly(x *entry, spec *unit.Spec) {
+	x.spec, x.load, x.reason = spec, spec.Load, spec.LoadError
+	x.typ = e.cfg.Types[x.name.Kind()]
+	x.common = &noCommon
+	if x.typ == nil {
+		x.load, x.reason = unsupported(x.load, x.reason)
+	}
+}
+
+// decodeShare decodes the engine's share of x's specification.
+func (e *Engine) decodeShare(x *entry) {
+	if err := e.decodeCommon(x); err != nil && x.load == unit.LoadLoaded {
+		x.load, x.reason = unit.LoadBadSetting, err.Error()
+	}
+}
+
+func unsupported(load unit.LoadState, reason string) (unit.LoadState, string) {
+	if load == unit.LoadLoaded {
+		return unit.LoadError, "unsupported type"
+	}
+	return load, reason
+}

@@ -12,6 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sysmaster-go/sysmaster/init/handover"
+	"github.com/sysmaster-go/sysmaster/init/keep"
+	"github.com/sysmaster-go/sysmaster/init/process"
 	"github.com/sysmaster-go/sysmaster/state/fdstore"
 )
 
@@ -136,4 +138,19 @@ func coreStays(b *testbed) {
 		b.fail("the first request: %+v after %v", u, time.Since(began))
 	}
 	b.exit(24)
+}
+
+// A core that speaks only version 1 hears nothing that it does not know.
+func TestOldCoreHearsNothingNew(t *testing.T) {
+	k := &keeper{store: keep.NewFDs(1), exits: keep.NewExits(4)}
+	k.cfg.Signals = new(process.Signals)
+	k.core.welcomed, k.core.storedEnd, k.core.version = true, true, 1
+	k.outcome = fdstore.Upgrade{Target: fdstore.TargetInit, Result: fdstore.ResultAdopted}
+	if m, sent := k.nextMessage(time.Now()); sent != nil {
+		t.Errorf("nextMessage = %+v for a core of version 1", m)
+	}
+	k.core.version = 2
+	if m, _ := k.nextMessage(time.Now()); m.Kind != fdstore.KindOutcome {
+		t.Errorf("nextMessage = %+v for a core of version 2; want Outcome", m)
+	}
 }

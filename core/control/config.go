@@ -76,6 +76,8 @@ type Config struct {
 	// Observe gets a Record of what went wrong; nil: nobody is told. It must not block.
 	Observe func(Record)
 	Limits  Limits
+	// Upgrades exchanges programs; nil: it cannot be done.
+	Upgrades Upgrades
 }
 
 // Limits bound what clients can cost. Zero fields mean the default.

@@ -18,7 +18,7 @@ const endedSig = "uoss"
 
 func ownMethods() []method {
 	const m = wire.OwnManagerIface
-	return []method{
+	return append(upgradeMethods(), []method{
 		{onManager, m, "Enqueue", "aysss", endedSig, numbered((*call).enqueueOwn)},
 		{onManager, m, "Why", "s", whySig, (*call).why},
 		{onManager, m, "Changes", "s", whySig, (*call).changes},
@@ -36,7 +36,7 @@ func ownMethods() []method {
 		{onManager, m, "CancelJob", "ayu", "", numbered((*call).cancelOwn)},
 		{onManager, m, "Reload", "ay", "", numbered((*call).reload)},
 		{onManager, m, "Shutdown", "ays", "", numbered((*call).shutdownOwn)},
-	}
+	}...)
 }
 
 // numbered takes the number off a call's arguments.

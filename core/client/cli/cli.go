@@ -121,6 +121,8 @@ func commands() []command {
 		{"crashes", "[NUMBER]", "list what crashed service managers left, or print it", 0, 1, (*app).crashes},
 		{"daemon-reload", "", "read all unit files again", 0, 0, (*app).daemonReload},
 		{"daemon-reexec", "", "replace the service manager by a fresh one", 0, 0, (*app).daemonReexec},
+		{"upgrade", "core|init PATH", "replace the program of the service manager or of init, with a way back", 2, 2, (*app).upgrade},
+		{"version", "", "show the versions that run, and what can be gone back to", 0, 0, (*app).version},
 		{"poweroff", "", "shut down and power off", 0, 0, power("poweroff")},
 		{"reboot", "", "shut down and reboot", 0, 0, power("reboot")},
 		{"halt", "", "shut down and halt", 0, 0, power("halt")},

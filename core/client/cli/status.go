@@ -322,6 +322,9 @@ func (a *app) systemStatus() int {
 		a.line("Boots", a.paint(yellow, strconv.FormatUint(n, 10)+" in a row failed before this one"))
 	}
 	a.line("Version", foreign(word(p, "Version")))
+	if v, err := a.c.Versions(a.ctx); err == nil { // a manager of another make has none
+		a.versions(v)
+	}
 	units, err := a.c.Units(a.ctx, []string{"failed"}, nil)
 	if err != nil {
 		return a.fail("list failed units", err)

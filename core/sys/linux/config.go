@@ -41,6 +41,9 @@ type Config struct {
 	Check func([]unit.Condition) []bool
 	// Reexec replaces the core; called on the engine's goroutine and need not return.
 	Reexec func()
+	// Told gets what init says of upgrades: fdstore.KindOutcome and KindAbout. Called in New and on the
+	// engine's goroutine. May be nil.
+	Told func(fdstore.Message)
 	// Observe is told what has no unit to tell it to. Called from any goroutine; it must
 	// not block. May be nil.
 	Observe func(Note)

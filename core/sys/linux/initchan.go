@@ -27,6 +27,7 @@ type channel struct {
 	token   uint64
 	writing bool // epoll looks for room to write, too
 	gone    bool
+	adopted bool                   // Adopted came
 	waiting map[uint32]func(error) // answers to Put and Drop
 }
 
@@ -59,6 +60,25 @@ func (w *World) greet() error {
 	token, err := w.poll.add(w.cfg.Init.FD(), unix.EPOLLIN, func(uint32) { w.readInit() })
 	w.channel.token = token
 	return err
+}
+
+// AwaitAdoption waits until init lets this core, which is on trial (fdstore.RoleTrial), write and
+// act. Before the engine's first turn.
+func (w *World) AwaitAdoption(limit time.Duration) error {
+	deadline := monotonic() + limit
+	for !w.channel.adopted {
+		if monotonic() >= deadline {
+			return fmt.Errorf("cannot take over: %w", unix.ETIMEDOUT)
+		}
+		if w.channel.gone {
+			return fmt.Errorf("cannot take over: %w", ErrInitGone)
+		}
+		w.flushInit()
+		if err := w.poll.poll(deadline); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // readInit takes what init has sent, and gives init what was queued for it.
@@ -158,6 +178,12 @@ func (w *World) fromInit(m fdstore.Message) {
 			f(m.Errno)
 		} else {
 			f(nil)
+		}
+	case fdstore.KindAdopted:
+		w.channel.adopted = true
+	case fdstore.KindOutcome, fdstore.KindAbout:
+		if w.cfg.Told != nil {
+			w.cfg.Told(m)
 		}
 	default:
 		closeFD(m.FD)

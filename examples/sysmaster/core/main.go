@@ -29,6 +29,7 @@ import (
 	"github.com/sysmaster-go/sysmaster/core/sys/linux"
 	"github.com/sysmaster-go/sysmaster/core/sys/linux/setup"
 	"github.com/sysmaster-go/sysmaster/core/sys/linux/spawn"
+	"github.com/sysmaster-go/sysmaster/init/handover"
 	"github.com/sysmaster-go/sysmaster/init/process"
 	"github.com/sysmaster-go/sysmaster/state/fdstore"
 	"github.com/sysmaster-go/sysmaster/unit"
@@ -44,6 +45,9 @@ const (
 )
 
 func main() {
+	if os.Getenv(fdstore.EnvRole) == handover.RolePreflight {
+		os.Exit(runPreflight())
+	}
 	settled := spawn.Settle(nil)
 	screen := takeCrashOutput()
 	if settled != nil {
@@ -91,20 +95,33 @@ func run(screen *os.File) error {
 	if err != nil {
 		return fmt.Errorf("sysmaster-core is started by sysmaster-init: %w", err)
 	}
-	env := prepare(con)
+	trial := os.Getenv(fdstore.EnvRole) == fdstore.RoleTrial
+	env := prepare(con, trial)
 	groups, groupPath := openCgroups(con)
 	boots := countBoot(con)
 	opt.unit = boots.rescue(opt.unit, opt.bootAttempts)
 	types := unitTypes(opt.allowDegraded)
 	files := newFiles(opt.unitPath, types, con)
+	ups := &upgrades{init: client}
 	world, err := linux.New(linux.Config{
 		Init: client, CGroup: groups, CGroupPath: groupPath, ShimPath: opt.shim,
 		Env: env, AllowDegraded: opt.allowDegraded,
 		Load: files.load, Check: files.check, Observe: con.note,
 		Reexec: func() { os.Exit(0) }, // init starts a fresh one, which recovers
+		Told:   ups.told,
 	})
 	if err != nil {
 		return err
+	}
+	ups.world, ups.post = world, world.Post
+	if trial {
+		if err := stand(world, client, opt); err != nil {
+			return err
+		}
+	} else if world.Welcome().Version >= 2 {
+		if err := client.Healthy(version); err != nil {
+			return err
+		}
 	}
 	seed, err := randomSeed()
 	if err != nil {
@@ -117,7 +134,7 @@ func run(screen *os.File) error {
 	m := &manager{post: world.Post}
 	server, err := control.New(control.Config{
 		Manager: m, CGroups: newGroupReader(groups, groupPath), Command: commandLine, Info: files.info(groupPath, boots),
-		FileState: files.state, Observe: con.control, Crashes: dead,
+		FileState: files.state, Observe: con.control, Crashes: dead, Upgrades: ups,
 	})
 	if err != nil {
 		return err
@@ -163,13 +180,17 @@ func run(screen *os.File) error {
 
 // prepare does what systemd's PID 1 does at boot beside units; all of it may be repeated. The
 // result is the environment that services inherit.
-func prepare(con *console) []string {
+func prepare(con *console, trial bool) []string {
 	cmdline, err := os.ReadFile("/proc/cmdline")
 	if err != nil {
 		con.fail("command line", err)
 	}
 	m := &setup.Machine{CommandLine: string(cmdline), Random: rand.Read}
-	for _, r := range setup.Run(m, setup.Actions()) {
+	actions := setup.Actions()
+	if trial { // the core before did them
+		actions = nil
+	}
+	for _, r := range setup.Run(m, actions) {
 		if r.Outcome != setup.Already {
 			con.say(unit.LevelInfo, r.String(), r.Outcome == setup.Failed)
 		}

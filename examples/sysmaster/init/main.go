@@ -19,11 +19,15 @@ import (
 	"github.com/sysmaster-go/sysmaster/init/process"
 )
 
+// version is set by the linker.
+var version = "devel"
+
 func main() {
 	signals := pid1.AcceptSignals() // before anything else
 	process.Settle(signals)
 	os.Exit(pid1.Run(pid1.Config{
 		Signals:   signals,
+		Version:   version,
 		Core:      pid1.Command{Path: "/usr/lib/sysmaster/sysmaster-core"},
 		Rescue:    []pid1.Command{{Path: "/usr/sbin/sulogin"}, {Path: "/bin/sh"}},
 		Configure: configure,

@@ -45,6 +45,7 @@ type succession struct {
 	askedAt   time.Time       // the core that asked has to end by itself
 	probation time.Time       // until then init goes back to previous by itself
 	deaths    int             // within it
+	installed handover.FD     // what was at the core's path when it was looked at last
 	aboutSent bool
 }
 
@@ -60,6 +61,7 @@ func (k *keeper) openCore() (path string, trial bool) {
 			return k.cfg.Core.Path, false // whose execution says what is wrong
 		}
 		s.running = program{fd: fd, path: k.cfg.Core.Path}
+		s.installed = identity(fd)
 	}
 	return fdPath(s.running.fd), false
 }
@@ -118,8 +120,18 @@ func (k *keeper) coreAsked(now time.Time, m fdstore.Message) {
 	s.request, s.askedAt = m.Upgrade, now
 }
 
-// noticeReplacement makes a candidate of the file that has taken the place of the running one,
-// when a core ended in order (daemon-reexec).
+// identity is what a file is, whatever its descriptor.
+func identity(fd int) handover.FD {
+	f, err := handover.Identify("", fd)
+	if err != nil {
+		return handover.FD{}
+	}
+	f.FD = 0
+	return f
+}
+
+// noticeReplacement makes a candidate of the file at the core's path if it is another one than
+// before, when a core ended in order (daemon-reexec). What runs may be of another path.
 func (k *keeper) noticeReplacement(e fdstore.Exit) {
 	s := &k.programs
 	if e.Code != proc.CLDExited || e.Status != 0 || s.candidate.fd > 0 || s.running.fd == 0 {
@@ -129,10 +141,8 @@ func (k *keeper) noticeReplacement(e fdstore.Exit) {
 	if err != nil {
 		return
 	}
-	was, err1 := handover.Identify("", s.running.fd)
-	is, err2 := handover.Identify("", fd)
-	was.FD, is.FD = 0, 0
-	if err1 != nil || err2 != nil || was == is {
+	was, is := s.installed, identity(fd)
+	if s.installed = is; is == was || is == identity(s.running.fd) {
 		keep.Release(fd)
 		return
 	}
@@ -240,6 +250,7 @@ func (k *keeper) about(now time.Time) fdstore.About {
 // handOverPrograms and restorePrograms carry them over an execution of init.
 func (k *keeper) handOverPrograms(s *handover.State, c clock, identify func(string, int) handover.FD) {
 	p := &k.programs
+	s.Installed = p.installed
 	if p.running.fd > 0 {
 		s.Running = handover.Binary{File: identify("running", p.running.fd), Path: p.running.path, Version: p.running.version}
 	}
@@ -258,6 +269,7 @@ func (k *keeper) restorePrograms(s *handover.State, c clock) {
 		return program{fd: b.File.FD, path: b.Path, version: b.Version}
 	}
 	k.programs.running, k.programs.previous = take(s.Running), take(s.Previous)
+	k.programs.installed = s.Installed
 	k.programs.probation = c.in(s.Previous.Deadline)
 	k.programs.request = s.Outcome
 }

@@ -73,6 +73,7 @@ func TestUpgrade(t *testing.T) {
 has "Core: one"
 yes_ core $bin/core-two "upgraded from version one to two"
 has "Core: two"; has "Previous: one, held"
+sctl daemon-reexec; same; has "Core: two"
 yes_ core $bin/sysmaster-core "upgraded from version two to one"
 has "Core: one"; has "Previous: two"`},
 		{"refused", `

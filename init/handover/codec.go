@@ -136,6 +136,7 @@ func (s *State) fields(e *record.Encoder) {
 	e.Message(24, s.Previous.fields)
 	e.Message(25, s.Own.fields)
 	e.OptBool(26, s.Behind)
+	e.Message(27, s.Installed.fields)
 	e.Raw(s.unknown)
 }
 
@@ -197,6 +198,8 @@ func (s *State) field(f record.Field) error {
 		return f.Message(s.Own.field)
 	case 26:
 		return record.Bool(f, &s.Behind)
+	case 27:
+		return f.Message(s.Installed.field)
 	}
 	s.unknown.Keep(f)
 	return nil

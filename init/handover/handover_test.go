@@ -43,7 +43,7 @@ func full() *State {
 		SignalID: 4, Bursts: 2, BurstAt: 11, Intent: fdstore.Shutdown{Verb: fdstore.VerbReboot, Argument: "x"}, Due: 12,
 		Outcome: fdstore.Upgrade{ID: 8, Target: fdstore.TargetCore, Result: fdstore.ResultRolledBack, From: "1", To: "2", Reason: "it died"},
 		Running: Binary{File: fd("running", 8), Path: "/core", Version: "1"}, Previous: Binary{File: fd("previous", 9), Path: "/old", Version: "0", Deadline: 4},
-		Own: fd("own program", 10),
+		Installed: FD{Dev: 7, Ino: 5}, Own: fd("own program", 10),
 	}
 }
 

@@ -37,7 +37,9 @@ type State struct {
 	Outcome  fdstore.Upgrade // of the last upgrade; ID and Result
 	Running  Binary          // what the core was started from
 	Previous Binary          // what to go back to
-	Own      FD              // the program of the init that wrote this
+	// Installed is what was at the core's path; no descriptor.
+	Installed FD
+	Own       FD // the program of the init that wrote this
 
 	unknown record.Unknown
 }

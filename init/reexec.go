@@ -2,7 +2,6 @@ package pid1
 
 import (
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -267,14 +266,4 @@ func inherit(s *handover.State, memory int, yes bool) {
 		s.Descriptors(func(f *handover.FD) { set(f.FD) })
 	}
 	set(memory)
-}
-
-// nameProcess gives the process the name that execution by a descriptor takes from it.
-func nameProcess() {
-	fd, err := unix.Open("/proc/self/comm", unix.O_WRONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return
-	}
-	_, _ = unix.Write(fd, []byte(filepath.Base(os.Args[0]))) // only what ps shows
-	keep.Release(fd)
 }

@@ -2,6 +2,7 @@ package pid1
 
 import (
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -104,7 +105,7 @@ func (k *keeper) takeOver() bool {
 			k.must("clean the environment", os.Unsetenv(name))
 		}
 	}
-	nameProcess()
+	process.Name(filepath.Base(os.Args[0]))
 	k.configure()
 	if back != "" {
 		u := k.outcome

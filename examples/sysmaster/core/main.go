@@ -48,6 +48,7 @@ func main() {
 	if os.Getenv(fdstore.EnvRole) == handover.RolePreflight {
 		os.Exit(runPreflight())
 	}
+	process.Name("sysmaster-core") // init executes it by a descriptor
 	settled := spawn.Settle(nil)
 	screen := takeCrashOutput()
 	if settled != nil {

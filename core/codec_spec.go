@@ -2,7 +2,6 @@ package core
 
 import (
 	"math"
-	"slices"
 
 	"github.com/sysmaster-go/sysmaster/state/record"
 	"github.com/sysmaster-go/sysmaster/unit"
@@ -85,36 +84,29 @@ func (t *fileTable) number(file string) uint64 {
 	return n
 }
 
-// decodeSpec reads what encodeSpec wrote. All strings of the specification are parts of one.
-func decodeSpec(data []byte) (*unit.Spec, error) {
-	text := string(data)
-	d := specDecoder{spec: new(unit.Spec)}
-	d.reserve(record.NewReader(text))
-	r := record.NewReader(text)
+// decodeSpec reads what encodeSpec wrote.
+func decodeSpec(data []byte) (*unit.Spec, error) { return new(specDecoder).decode(data) }
+
+// specDecoder reads one specification after the other. The lists are collected in its own, so that each specification's
+// have their right size.
+type specDecoder struct {
+	spec     *unit.Spec
+	settings []unit.Setting
+	deps     []unit.Dep
+	files    []string
+}
+
+// decode reads a specification. All its strings are parts of one.
+func (d *specDecoder) decode(data []byte) (*unit.Spec, error) {
+	d.spec = new(unit.Spec)
+	d.settings, d.deps, d.files = d.settings[:0], d.deps[:0], d.files[:0]
+	r := record.NewReader(string(data))
 	for r.Next() {
 		d.field(&r)
 	}
+	d.spec.Settings = append(d.spec.Settings, d.settings...)
+	d.spec.Deps = append(d.spec.Deps, d.deps...)
 	return d.spec, r.Err()
-}
-
-type specDecoder struct {
-	spec  *unit.Spec
-	files []string
-}
-
-// reserve makes room for the lists that are long.
-func (d *specDecoder) reserve(r record.Reader) {
-	var settings, deps int
-	for r.Next() {
-		switch r.Tag() {
-		case 8:
-			settings++
-		case 9:
-			deps++
-		}
-	}
-	d.spec.Settings = slices.Grow(d.spec.Settings, settings)
-	d.spec.Deps = slices.Grow(d.spec.Deps, deps)
 }
 
 func (d *specDecoder) field(r *record.Reader) {
@@ -174,7 +166,7 @@ func (d *specDecoder) setting(r *record.Reader) {
 			d.pos(r, &st.Pos, 4)
 		}
 	}
-	d.spec.Settings = append(d.spec.Settings, st)
+	d.settings = append(d.settings, st)
 }
 
 func (d *specDecoder) dep(r *record.Reader) {
@@ -194,7 +186,7 @@ func (d *specDecoder) dep(r *record.Reader) {
 		}
 	}
 	if dep.Rel < unit.NumRelations { // a relation of a newer version means nothing here
-		d.spec.Deps = append(d.spec.Deps, dep)
+		d.deps = append(d.deps, dep)
 	}
 }
 

@@ -142,13 +142,21 @@ type graphEdge struct {
 
 func (e *Engine) newLazyGraph() *lazyGraph {
 	g := &lazyGraph{generation: e.generation, sources: make([]graphSource, len(e.list))}
-	for i, x := range e.list {
-		g.sources[i].name = x.name
+	n := 0
+	for _, x := range e.list {
 		for r := 0; r < len(x.edges); r += 2 { // every edge stands at both ends: one direction suffices
+			n += len(x.edges[r])
+		}
+	}
+	all := make([]graphEdge, 0, n)
+	for i, x := range e.list {
+		from := len(all)
+		for r := 0; r < len(x.edges); r += 2 {
 			for _, d := range x.edges[r] {
-				g.sources[i].out = append(g.sources[i].out, graphEdge{unit.Relation(r), d.to.index})
+				all = append(all, graphEdge{unit.Relation(r), d.to.index})
 			}
 		}
+		g.sources[i] = graphSource{x.name, all[from:len(all):len(all)]}
 	}
 	return g
 }

@@ -87,6 +87,7 @@ func (e *Engine) loadStore(r *Recovery) error {
 	specs := make(map[string]*unit.Spec, n)
 	units := make(map[string][]byte, n)
 	meta := false
+	var dec specDecoder
 	outer := e.doing(stageLoad, "")
 	report, err := e.cfg.Store.Load(func(r state.Record) error {
 		switch r.Segment {
@@ -100,7 +101,7 @@ func (e *Engine) loadStore(r *Recovery) error {
 				e.readRepeat(r)
 			}
 		case state.Specs:
-			specs[r.Key] = e.readSpec(r)
+			specs[r.Key] = e.readSpec(&dec, r)
 		case state.Units:
 			units[r.Key] = slices.Clone(r.Data)
 		}
@@ -150,13 +151,13 @@ func (e *Engine) readMeta(data []byte) bool {
 
 // readSpec gives a unit whose settings cannot be read some that say so, until the next
 // daemon-reload.
-func (e *Engine) readSpec(r state.Record) *unit.Spec {
+func (e *Engine) readSpec(dec *specDecoder, r state.Record) *unit.Spec {
 	why := "its stored settings cannot be read; daemon-reload reads its files again"
 	if q := e.quar[unit.Name(r.Key)]; q != nil && q.stage == stageDecode {
 		return &unit.Spec{Name: unit.Name(r.Key), Load: unit.LoadError, LoadError: why}
 	}
 	outer := e.doing(stageDecode, unit.Name(r.Key))
-	s, err := decodeSpec(r.Data)
+	s, err := dec.decode(r.Data)
 	e.rec.end(outer)
 	if err == nil && s.Name == unit.Name(r.Key) {
 		return s
@@ -172,7 +173,7 @@ func (e *Engine) readSpec(r state.Record) *unit.Spec {
 func (e *Engine) rebuild(specs map[string]*unit.Spec, units map[string][]byte, whole bool) {
 	for name := range units { // lost settings: the order does not matter
 		if specs[name] == nil {
-			specs[name] = e.readSpec(state.Record{Key: name, Data: nil})
+			specs[name] = e.readSpec(new(specDecoder), state.Record{Key: name, Data: nil})
 		}
 	}
 	names := slices.AppendSeq(make([]string, 0, len(specs)), maps.Keys(specs))

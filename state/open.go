@@ -233,12 +233,13 @@ func (l *Log) readSnapshot(f *dataFile) {
 		seq = fr.seq
 		switch {
 		case fr.typ == framePart && !ended:
-			n, ok := s.records(content, at, func(r rawRecord, raw []byte, at int64) {
+			recs, ok := s.records(content, at)
+			for _, r := range recs {
 				if r.segment == f.hdr.segment && !r.deleted {
-					l.index.put(Key{r.segment, string(r.key)}, f, at, len(raw), crc32.Checksum(raw, l.tab))
+					l.index.put(Key{r.segment, string(r.key)}, f, r.at, len(r.raw), crc32.Checksum(r.raw, l.tab))
 				}
-			})
-			count += uint64(n)
+			}
+			count += uint64(len(recs))
 			if ok && !gap {
 				return
 			}
@@ -274,18 +275,8 @@ func (l *Log) readLog(f *dataFile, base [segments]uint64, gapless bool) {
 			s.problem(BadRecord, at, int64(len(content)), nil)
 			return
 		}
-		_, ok := s.records(content, at, func(r rawRecord, raw []byte, at int64) {
-			if f.hdr.number < base[r.segment] {
-				return
-			}
-			l.dirty[r.segment] = true
-			k := Key{r.segment, string(r.key)}
-			if r.deleted {
-				l.index.remove(k)
-				return
-			}
-			l.index.put(k, f, at, len(raw), crc32.Checksum(raw, l.tab))
-		})
+		recs, ok := s.records(content, at)
+		l.replayed(f, recs, base)
 		if !ok {
 			s.problem(BadRecord, at, int64(len(content)), nil)
 			return
@@ -299,6 +290,22 @@ func (l *Log) readLog(f *dataFile, base [segments]uint64, gapless bool) {
 	l.buf = s.w.buf[:0]
 	if err := f.f.Truncate(f.size); err != nil { // gives back the reserve that a crash left behind its end
 		s.problem(NotWritable, f.size, 0, err)
+	}
+}
+
+// replayed puts the records of a commit into the index.
+func (l *Log) replayed(f *dataFile, recs []found, base [segments]uint64) {
+	for _, r := range recs {
+		if f.hdr.number < base[r.segment] {
+			continue
+		}
+		l.dirty[r.segment] = true
+		k := Key{r.segment, string(r.key)}
+		if r.deleted {
+			l.index.remove(k)
+		} else {
+			l.index.put(k, f, r.at, len(r.raw), crc32.Checksum(r.raw, l.tab))
+		}
 	}
 }
 

@@ -87,6 +87,7 @@ type scanner struct {
 	file   *dataFile
 	tab    *crc32.Table
 	report *Report
+	recs   []found // scratch of records
 }
 
 func (s *scanner) problem(d Damage, off, n int64, err error) {
@@ -162,31 +163,36 @@ func (s *scanner) resync(off int64) int64 {
 	return s.file.size
 }
 
-// records calls fn for each record in a frame's content: all of them, or, if the content makes no sense, none.
-func (s *scanner) records(content []byte, at int64, fn func(r rawRecord, raw []byte, at int64)) (n int, ok bool) {
-	for pass := range 2 {
-		for off := 0; off < len(content); {
-			f, size, err := record.First(content[off:])
-			if err != nil {
-				return 0, false
-			}
-			off += size
-			if f.Tag != tagRecord {
-				continue // of a later program
-			}
-			raw, err := f.Content()
-			if err != nil {
-				return 0, false
-			}
-			r, good := decodeRecord(raw)
-			if !good {
-				return 0, false
-			}
-			if pass == 1 {
-				fn(r, raw, at+int64(off-len(raw)))
-				n++
-			}
+// found is a record in a frame: what it says, its bytes, and where they are in the file.
+type found struct {
+	rawRecord
+	raw []byte
+	at  int64
+}
+
+// records finds the records in a frame's content: all of them, or, if the content makes no sense, none. They are valid
+// until the next call.
+func (s *scanner) records(content []byte, at int64) (recs []found, ok bool) {
+	clear(s.recs) // of what they were read from
+	s.recs = s.recs[:0]
+	for off := 0; off < len(content); {
+		f, size, err := record.First(content[off:])
+		if err != nil {
+			return nil, false
 		}
+		off += size
+		if f.Tag != tagRecord {
+			continue // of a later program
+		}
+		raw, err := f.Content()
+		if err != nil {
+			return nil, false
+		}
+		r, good := decodeRecord(raw)
+		if !good {
+			return nil, false
+		}
+		s.recs = append(s.recs, found{r, raw, at + int64(off-len(raw))})
 	}
-	return n, true
+	return s.recs, true
 }

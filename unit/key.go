@@ -57,6 +57,11 @@ type Partial struct{ Text string }
 
 func (e *Partial) Error() string { return e.Text }
 
+func isPartial(err error) bool {
+	var p *Partial
+	return errors.As(err, &p)
+}
+
 // Bind attaches the setter: set parses value into the configuration T. It is called
 // once per assignment, in order; an empty value means "reset" where the manual says so.
 // A setter must leave cfg unchanged when it returns an error other than *Partial.
@@ -134,8 +139,7 @@ func Decode(spec *Spec, keys *KeySet, cfg any) error {
 		if k == nil {
 			continue
 		}
-		var partial *Partial
-		if err := k.Apply(cfg, st.Value); err != nil && !errors.As(err, &partial) {
+		if err := k.Apply(cfg, st.Value); err != nil && !isPartial(err) {
 			return fmt.Errorf("cannot apply %s=%s: %s: %w", st.Key, st.Value, st.Pos, err)
 		}
 	}

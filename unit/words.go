@@ -14,11 +14,12 @@ var ErrQuote = errors.New("unbalanced quotes")
 // outside of quotes. An escape that nobody knows stays as it is (UnknownEscape finds it).
 // The only error is ErrQuote.
 func SplitWords(s string) ([]string, error) {
-	var words []string
+	var few [8]string // enough for nearly all: then the list takes one allocation, of its length
+	words := few[:0]
 	for {
 		word, rest, ok, err := NextWord(s)
 		if err != nil || !ok {
-			return words, err
+			return append([]string(nil), words...), err
 		}
 		words = append(words, word)
 		s = rest
@@ -34,6 +35,9 @@ func NextWord(s string) (word, rest string, ok bool, err error) {
 	}
 	if n := plainPrefix(s); n == len(s) || isBlank(s[n]) {
 		return s[:n], trimBlankLeft(s[n:]), true, nil
+	}
+	if n := quotedPrefix(s); n > 0 {
+		return s[1 : n-1], trimBlankLeft(s[n:]), true, nil
 	}
 	var b strings.Builder
 	quote := byte(0)
@@ -59,6 +63,19 @@ func NextWord(s string) (word, rest string, ok bool, err error) {
 		return "", "", false, ErrQuote
 	}
 	return b.String(), "", true, nil
+}
+
+// quotedPrefix is the length of the word that s begins with, if that is quoted from its first byte to its last and has no
+// escapes; else 0.
+func quotedPrefix(s string) int {
+	if s[0] != '"' && s[0] != '\'' {
+		return 0
+	}
+	n := strings.IndexByte(s[1:], s[0]) + 2
+	if n < 2 || n < len(s) && !isBlank(s[n]) || strings.IndexByte(s[:n], '\\') >= 0 {
+		return 0
+	}
+	return n
 }
 
 // plainPrefix is the length of the part of s that needs no unquoting; most words are all plain.

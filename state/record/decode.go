@@ -100,6 +100,10 @@ type head struct {
 }
 
 func parseHead[T string | []byte](b T) (h head, what string) {
+	if len(b) > 1 && b[0]|b[1] < 0x80 && b[0]>>kindBits != 0 { // one byte each, as nearly always
+		h = head{uint32(b[0] >> kindBits), Kind(b[0] & kindMask), uint64(b[1]), 2, 2}
+		return h.within(len(b))
+	}
 	key, n := uvarint(b)
 	if n == 0 {
 		return h, "bad key"
@@ -114,11 +118,16 @@ func parseHead[T string | []byte](b T) (h head, what string) {
 	}
 	n += m
 	h = head{uint32(tag), Kind(key & kindMask), num, n, n}
+	return h.within(len(b))
+}
+
+// within sets the end, which must not be behind size.
+func (h head) within(size int) (head, string) {
 	if h.kind.hasLength() {
-		if num > uint64(len(b)-n) {
+		if h.num > uint64(size-h.from) {
 			return h, "content longer than the record"
 		}
-		h.end += int(num)
+		h.end += int(h.num)
 	}
 	return h, ""
 }

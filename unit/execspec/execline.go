@@ -82,8 +82,10 @@ func parseCommand(s string) (cmd unit.Command, rest string, err error) {
 	if cmd.Path, err = executable(path); err != nil {
 		return cmd, "", err
 	}
+	var few [12]string // enough for nearly all: then Argv takes one allocation, of its length
+	argv := few[:0]
 	if !separateArgv0 {
-		cmd.Argv = []string{path}
+		argv = append(argv, path)
 	}
 	for {
 		rest = strings.TrimLeft(rest, " \t\n\r")
@@ -102,17 +104,18 @@ func parseCommand(s string) (cmd unit.Command, rest string, err error) {
 		if literal {
 			word = ";"
 		}
-		if len(cmd.Argv) == maxArgs {
+		if len(argv) == maxArgs {
 			return cmd, "", fmt.Errorf("more than %d arguments", maxArgs)
 		}
 		if strings.IndexByte(word, 0) >= 0 {
 			return cmd, "", errors.New("an argument contains NUL")
 		}
-		cmd.Argv = append(cmd.Argv, word)
+		argv = append(argv, word)
 	}
-	if len(cmd.Argv) == 0 {
+	if len(argv) == 0 {
 		return cmd, "", errors.New(`after "@" an argument with the process's name must follow`)
 	}
+	cmd.Argv = append(cmd.Argv, argv...)
 	return cmd, rest, nil
 }
 

@@ -151,10 +151,15 @@ func setCommands(field *[]unit.Command, v string) error {
 		return nil
 	}
 	cmds, err := execspec.ParseExecLine(v)
-	if err == nil {
+	switch {
+	case err != nil:
+		return err
+	case *field == nil:
+		*field = cmds
+	default:
 		*field = append(slices.Clone(*field), cmds...)
 	}
-	return err
+	return nil
 }
 
 func lifeKeys() []unit.Key {

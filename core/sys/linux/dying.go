@@ -41,15 +41,17 @@ func (w *World) lookAtLeaders() {
 }
 
 // awaitDying waits until every leader of the unit's group that nobody knows is gone and init has
-// said how it ended. True: that took too long, and it is in doubt what became of it.
-func (w *World) awaitDying(in sys.Intent) bool {
+// said how it ended. True: that took too long, and it is in doubt what became of it. Beside a bearer of
+// the Spawn's mark only those count that may have forked it; it is proof that there was somebody to
+// end, maybe since the leaders were looked at, so init is asked in any case.
+func (w *World) awaitDying(in sys.Intent, found bearer) bool {
 	var gone []unit.Proc
 	for group, list := range w.leaders {
 		if in.CGroup == "" || !inGroup(group, in.CGroup) {
 			continue
 		}
 		for _, p := range list {
-			if w.known(in, p) || w.marked(in, p) {
+			if w.known(in, p) || !found.mayFollow(p) || w.marked(in, p) {
 				continue
 			}
 			for exists(p) {
@@ -60,7 +62,7 @@ func (w *World) awaitDying(in sys.Intent) bool {
 			gone = append(gone, p)
 		}
 	}
-	if len(gone) == 0 {
+	if len(gone) == 0 && (found.since == 0 || w.cfg.Init == nil || w.cfg.CGroup == nil) {
 		return false
 	}
 	if err := w.hearInit(); err != nil {

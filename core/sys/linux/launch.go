@@ -110,7 +110,7 @@ func (w *World) request(in sys.Intent, e unit.Spawn) (req spawn.Request, opened 
 	}
 	req = spawn.Request{
 		Unit: in.Unit, Command: e.Command, Context: &set.Exec, Control: e.Control, Env: e.Env,
-		Watchdog: e.Watchdog, Invocation: in.Invocation, Mark: mark(in),
+		Watchdog: e.Watchdog, Invocation: in.Invocation, Mark: stampedMark(in),
 	}
 	if e.Notify {
 		req.NotifySocket = w.cfg.NotifyPath

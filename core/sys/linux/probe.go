@@ -2,6 +2,7 @@ package linux
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sysmaster-go/sysmaster/core/sys"
@@ -10,11 +11,23 @@ import (
 	"github.com/sysmaster-go/sysmaster/unit"
 )
 
-// mark is the value of spawn.MarkEnv by which a process shows which Spawn made it.
-// Together with the control group it tells a new core whether a Spawn that the one before
-// meant to carry out was carried out.
+// mark says in spawn.MarkEnv which Spawn made a process. Together with the control group it tells a
+// new core whether a Spawn that the one before meant to carry out was carried out.
 func mark(in sys.Intent) string {
 	return string(in.Unit) + "/" + strconv.FormatUint(in.Seq, 10)
+}
+
+// stampedMark is a mark with the time at which it was made, in the kernel's clock ticks: what began
+// earlier has nothing to do with this Spawn.
+func stampedMark(in sys.Intent) string {
+	return mark(in) + " " + strconv.FormatUint(ticksNow(), 10)
+}
+
+// splitMark takes a mark apart; since is 0 if there is no time in it.
+func splitMark(text string) (m string, since uint64) {
+	m, ticks, _ := strings.Cut(text, " ")
+	since, _ = strconv.ParseUint(ticks, 10, 64) // 0: a core of another age made it
+	return m, since
 }
 
 // Probe tells what became of an effect of the core before (sys.Prober). Call it before
@@ -38,9 +51,12 @@ func (w *World) Probe(in sys.Intent) sys.Outcome {
 	return sys.Outcome{State: sys.NotDone}
 }
 
-// probeSpawn looks for the process by its mark, then among the exits that init recorded. A
-// session leader without a readable environment may be it, after it has overwritten its
-// memory (setproctitle) or before it got so far as to have one: then nobody knows.
+// probeSpawn looks for the process by its mark, then among the exits that init recorded. The mark is
+// inherited: a daemon that forked away has it, too, and may be all that is left while the process that
+// the Spawn made has ended. Taken for that one it would never end, and the start neither; so the eldest
+// is the one, and an exit of an elder one is the answer. A session leader without a readable environment
+// may be it, after it has overwritten its memory (setproctitle) or before it got so far as to have one:
+// then nobody knows.
 func (w *World) probeSpawn(in sys.Intent, e unit.Spawn) sys.Outcome {
 	found, doubt, err := w.findMarked(in)
 	if err != nil {
@@ -48,23 +64,19 @@ func (w *World) probeSpawn(in sys.Intent, e unit.Spawn) sys.Outcome {
 		return sys.Outcome{State: sys.Unknown}
 	}
 	if !found.IsZero() {
-		if err := w.adopt(in, found); err != nil {
+		doubt = false // an elder one is waited for
+	}
+	doubt = w.awaitDying(in, found) || doubt
+	if r := w.endedBefore(in, found); r != nil {
+		w.executed(in) // before the Exited that waits: Execed is pushed to the front
+		return sys.Outcome{State: sys.Done, Event: unit.Spawned{Seq: in.Seq, Role: e.Role, Proc: unit.Proc{PID: r.PID, Start: r.StartTime}}}
+	}
+	if !found.IsZero() && !doubt {
+		if err := w.adopt(in, found.Proc); err != nil {
 			w.note(in.Unit, "probe", err)
 			return sys.Outcome{State: sys.Unknown}
 		}
-		return sys.Outcome{State: sys.Done, Event: unit.Spawned{Seq: in.Seq, Role: e.Role, Proc: found}}
-	}
-	doubt = doubt || w.awaitDying(in)
-	for _, r := range w.records {
-		if in.CGroup == "" || !inGroup(r.cgroup, in.CGroup) || r.PID != r.Session {
-			continue
-		}
-		p := unit.Proc{PID: r.PID, Start: r.StartTime}
-		if w.known(in, p) {
-			continue
-		}
-		w.executed(in) // before the Exited that waits: Execed is pushed to the front
-		return sys.Outcome{State: sys.Done, Event: unit.Spawned{Seq: in.Seq, Role: e.Role, Proc: p}}
+		return sys.Outcome{State: sys.Done, Event: unit.Spawned{Seq: in.Seq, Role: e.Role, Proc: found.Proc}}
 	}
 	// Without control groups init does not keep what it was not asked for.
 	if doubt || w.channel.welcome.Lost > 0 || w.cfg.CGroup == nil && w.cfg.Init != nil {
@@ -73,14 +85,48 @@ func (w *World) probeSpawn(in sys.Intent, e unit.Spawn) sys.Outcome {
 	return sys.Outcome{State: sys.NotDone}
 }
 
+// endedBefore is init's record of the eldest process that may be the Spawn's and that is elder than
+// found; nil if there is none.
+func (w *World) endedBefore(in sys.Intent, found bearer) (eldest *record) {
+	for i := range w.records {
+		r := &w.records[i]
+		p := unit.Proc{PID: r.PID, Start: r.StartTime}
+		if in.CGroup == "" || !inGroup(r.cgroup, in.CGroup) || r.PID != r.Session || w.known(in, p) || !found.mayFollow(p) {
+			continue
+		}
+		if eldest == nil || elder(p, unit.Proc{PID: eldest.PID, Start: eldest.StartTime}) {
+			eldest = r
+		}
+	}
+	return eldest
+}
+
+// bearer is a live session leader with the mark of a Spawn. The zero bearer is none.
+type bearer struct {
+	unit.Proc
+	since uint64 // when the mark was made; 0: not known
+}
+
+// mayFollow reports whether p may be the Spawn's process and b one of its descendants. Everybody may
+// be the Spawn's process as long as no bearer is found; where the mark does not say when it was made, the
+// bearer itself is.
+func (b bearer) mayFollow(p unit.Proc) bool {
+	return b.IsZero() || b.since != 0 && p.Start >= b.since && elder(p, b.Proc)
+}
+
+// elder reports whether a began before b. Within a tick numbers tell: the kernel counts them upwards.
+func elder(a, b unit.Proc) bool {
+	return a.Start < b.Start || a.Start == b.Start && a.PID < b.PID
+}
+
 // bornPatience is how long all probes together wait for children of the core before that have
 // not executed their program yet.
 const bornPatience = time.Second
 
-// findMarked looks for the session leader with this Spawn's mark. A child of the core before
+// findMarked looks for the eldest session leader with this Spawn's mark. A child of the core before
 // that has not got so far as to execute anything has neither a mark nor a session yet, and lives on
 // when that core is killed: it is waited for, since a second one must not be started beside it.
-func (w *World) findMarked(in sys.Intent) (found unit.Proc, doubt bool, err error) {
+func (w *World) findMarked(in sys.Intent) (found bearer, doubt bool, err error) {
 	for {
 		unborn := false
 		found, doubt, unborn, err = w.lookForMarked(in)
@@ -94,7 +140,8 @@ func (w *World) findMarked(in sys.Intent) (found unit.Proc, doubt bool, err erro
 }
 
 // lookForMarked looks once.
-func (w *World) lookForMarked(in sys.Intent) (found unit.Proc, doubt, unborn bool, err error) {
+func (w *World) lookForMarked(in sys.Intent) (found bearer, doubt, unborn bool, err error) {
+	mine := mark(in)
 	look := func(pid int) {
 		s, err := readStat(pid)
 		if err != nil || s.dead() {
@@ -105,13 +152,19 @@ func (w *World) lookForMarked(in sys.Intent) (found unit.Proc, doubt, unborn boo
 			return // made by another Spawn
 		}
 		v, ok := environ(pid, spawn.MarkEnv, fdstore.EnvFD)
+		m, since := "", uint64(0)
+		if ok {
+			m, since = splitMark(v[0])
+		}
 		switch {
 		case ok && v[1] != "" && w.cfg.CGroup != nil:
 			unborn = true // it still has the core's own environment
 		case s.Session != pid:
-		case ok && v[0] == mark(in):
-			found = p
-		case w.cfg.CGroup != nil && (!ok || v[0] == ""):
+		case m == mine:
+			if found.IsZero() || elder(p, found.Proc) {
+				found = bearer{p, since}
+			}
+		case w.cfg.CGroup != nil && m == "":
 			doubt = true
 		}
 	}
@@ -129,7 +182,8 @@ func markOf(pid int) (string, bool) {
 	if !ok {
 		return "", false
 	}
-	return v[0], true
+	m, _ := splitMark(v[0])
+	return m, true
 }
 
 // known reports whether a process is accounted for.

@@ -102,7 +102,7 @@ func TestSpawnLifeCycle(t *testing.T) {
 	b, err := os.ReadFile(out)
 	require.NoError(t, err)
 	for _, line := range []string{cfg.CGroupPath + "/system.slice/a.service\n", "NOTIFY_SOCKET=" + w.cfg.NotifyPath + "\n",
-		spawn.MarkEnv + "=a.service/1\n", "INVOCATION_ID=" + hexID(in.Invocation) + "\n"} {
+		spawn.MarkEnv + "=a.service/1 ", "INVOCATION_ID=" + hexID(in.Invocation) + "\n"} {
 		require.Contains(t, string(b), line)
 	}
 	await[unit.CgroupEmpty](t, w, nil)

@@ -233,6 +233,7 @@ func (e *Engine) encodeUnit(enc *record.Encoder, x *entry) {
 	enc.OptString(15, string(x.load))
 	enc.OptString(16, x.reason)
 	encodeChanges(enc, x)
+	encodeEnded(enc, x)
 	enc.Raw(x.unknown)
 }
 
@@ -303,6 +304,10 @@ func decodeUnit(data []byte, x *entry, share *shared) (s stored, err error) {
 		case tagChanges:
 			c, err := decodeChange(f, share)
 			x.changes = append(x.changes, c)
+			return err
+		case tagEnded:
+			p, err := decodeProc(f)
+			x.ended.procs = append(x.ended.procs, p)
 			return err
 		}
 		x.unknown.Keep(f)

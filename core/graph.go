@@ -43,6 +43,7 @@ type entry struct {
 	assert     bool
 	cgroup     string
 	procs      []ProcView // as indexed in Engine.procs
+	ended      ended      // what init may report once more
 	changes    []Change   // the last ones, oldest first; replaced, never changed
 
 	edges     [unit.NumRelations][]edge

@@ -119,6 +119,9 @@ func (e *Engine) unitInput(in *sys.Input, ev unit.Event) {
 	if x == nil {
 		return
 	}
+	if ex, ok := ev.(unit.Exited); ok && x.holds(ex.Proc) {
+		x.ended.add(e.turn, ex.Proc)
+	}
 	e.handle(x, ev)
 }
 

@@ -249,6 +249,7 @@ func (e *Engine) look(x *entry, in sys.Intent) sys.Outcome {
 		for _, p := range x.procs {
 			in.Known = append(in.Known, p.Proc)
 		}
+		in.Known = append(in.Known, x.ended.procs...)
 		outer := e.rec.begin(intentNote(stageProbe, &in))
 		out := e.cfg.World.Prober.Probe(in)
 		e.rec.end(outer)

@@ -68,8 +68,8 @@ type Intent struct {
 	Invocation [16]byte  // the unit's present invocation id
 	Spec       *unit.Spec
 	Effect     unit.Effect // of package unit, or Load, Check, Shutdown, Reexec
-	// Known, for Probe only, are the unit's processes that the store knows: none of them is
-	// what a Spawn without an answer started.
+	// Known, for Probe only, are the unit's processes that the store knows, and those whose ends it
+	// heard of last: none of them is what a Spawn without an answer started.
 	Known []unit.Proc
 }
 

@@ -33,12 +33,20 @@ func (b *bench) findCore(other int) (int, error) {
 		if err != nil || filepath.Base(string(program)) != b.o.core {
 			continue
 		}
+		group, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
+		if err != nil || ofFleet(group) {
+			continue
+		}
 		if st, err := readStat(pid); err == nil && st.parent == 1 && st.state != 'Z' && st.state != 'X' {
 			return pid, nil
 		}
 	}
 	return 0, fmt.Errorf("process 1 has no child %s: sysMaster is not what runs here", b.o.core)
 }
+
+// ofFleet reports whether the text of /proc/PID/cgroup is that of a service. Between its fork and its
+// execution one looks like the core, arguments and all, and when the core has died like the next one.
+func ofFleet(cgroup []byte) bool { return bytes.Contains(cgroup, []byte("/"+sliceUnit+"/")) }
 
 // memory is what the core holds.
 type memory struct {

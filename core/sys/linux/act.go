@@ -92,6 +92,10 @@ func (w *World) actForEngine(in sys.Intent) {
 			w.finish(in, fmt.Errorf("cannot replace the core: the assembly has no way"), func() {})
 			return
 		}
+		if w.cfg.Init != nil && !w.channel.gone {
+			// This turn is committed, and never ends: an exit before a completed turn would count as a failure.
+			w.toInit("", w.cfg.Init.Pulse(w.pulse.turn+1, 0))
+		}
 		w.cfg.Reexec()
 	}
 }

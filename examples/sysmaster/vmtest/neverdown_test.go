@@ -31,19 +31,20 @@ func TestNeverDown(t *testing.T) {
 		{"core replaced", coreReplaced},
 		{"core replaced by one that fails", coreRolledBack},
 		{"init executed anew", initAnew},
-		{"torture", tortured},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.run(t, g)
 			require.Equal(t, servers, g.servers(t), "the servers' processes")
 		})
 	}
+	require.Equal(t, reference, g.final(t), "units and servers' processes")
+	t.Run("torture", func(t *testing.T) { tortured(t, g) })
+	require.Equal(t, servers, g.servers(t), "the servers' processes")
 	load, err := g.StopLoad(limit(t, stepLimit))
 	require.NoError(t, err)
 	t.Logf("%d requests to nginx answered, the slowest in %.0f ms", load.Requests, load.LongestMS)
 	require.Zero(t, load.Failed, "requests to nginx failed; the first: %s", load.First)
 	require.Greater(t, load.Requests, neverDownKills)
-	require.Equal(t, reference, g.final(t), "units and servers' processes")
 	g.end(t, vmtest.EndPoweroff, "sctl", "poweroff")
 	g.checkCounts(t, "start", "started")
 	g.checkCounts(t, "stop", "stopped")

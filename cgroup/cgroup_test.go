@@ -178,10 +178,15 @@ func TestSignalAndKill(t *testing.T) {
 	require.NoError(t, err)
 	keep := spawn(t, r, "s/x.service/leaf", "exec sleep 1000")
 	gone := spawn(t, r, "s/x.service/sub", "trap 'exit 7' TERM; read x < /proc/self/stat; while :; do sleep 1000 & wait; done")
-	await(t, func() bool { // the trap is set once the first sleep runs
-		n := 0
-		require.NoError(t, r.Procs("s", func(int) bool { n++; return true }))
-		return n >= 3
+	await(t, func() bool { // the trap is set once the second sleep runs; before its exec it would have the shell's handler
+		sleeps := 0
+		require.NoError(t, r.Procs("s", func(pid int) bool {
+			if comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)); err == nil && string(comm) == "sleep\n" {
+				sleeps++
+			}
+			return true
+		}))
+		return sleeps >= 2
 	})
 	n, err := r.Signal("s", int(unix.SIGTERM), []int{keep.Process.Pid})
 	require.NoError(t, err)

@@ -53,7 +53,8 @@ func (c *Client) Upgrade(ctx context.Context, target, path string) (Upgrade, err
 		if err != nil {
 			return Upgrade{}, err
 		}
-		if u.Result != "none" && (u.ID == id || id == 0 && u.ID != before.ID) {
+		// A re-execution that a signal asked for has no number: it is nobody's upgrade.
+		if u.Result != "none" && u.ID != 0 && (u.ID == id || id == 0 && u.ID != before.ID) {
 			return u, nil
 		}
 		if unknown.IsZero() {

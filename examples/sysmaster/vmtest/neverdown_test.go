@@ -126,7 +126,13 @@ func initAnew(t *testing.T, g *guest) {
 		require.NoError(t, g.Kill(limit(t, stepLimit), 1, int(syscall.SIGTERM)))
 		awaitCore(t, g)
 	}
-	t.Log(g.do(t, "upgrade", "init", vmtest.NextInitPath))
+	// The last signal's core may still be going, and the request with it.
+	until(t, stepLimit, "an upgrade of init", func(ctx context.Context) (bool, string) {
+		out, exit := g.control(ctx, "upgrade", "init", vmtest.NextInitPath)
+		t.Log(out)
+		return exit == 0, out
+	})
+	require.Contains(t, g.do(t, "version"), "Init: next")
 	awaitCore(t, g)
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -274,6 +275,9 @@ func TestGroupsAreWatchedLate(t *testing.T) {
 			}
 		}
 		await[unit.CgroupEmpty](t, w, nil)
+		for end := monotonic() + 10*time.Second; w.groups[in.CGroup].unwatched && monotonic() < end; { // it is made when there is nothing else to do
+			w.Wait(monotonic() + 10*time.Millisecond)
+		}
 		require.False(t, w.groups[in.CGroup].unwatched)
 		require.Empty(t, w.unwatched)
 		require.NoError(t, cfg.CGroup.Remove(in.CGroup))

@@ -55,7 +55,9 @@ func filterSent(wake int) {
 	}
 	for _, n := range [...]int{32, 34} {
 		var now action
-		if sigaction(n, nil, &now) && now.handler == 0 { // a C library may have taken it
+		// A C library may have taken it. Ignored (1) it is by inheritance from one: glibc's
+		// posix_spawn(3) gives 32 and 33 so to every child, GNU make's among them.
+		if sigaction(n, nil, &now) && now.handler <= 1 {
 			sigaction(n, &set, nil)
 		}
 	}

@@ -15,6 +15,11 @@
 //	result of an effect     mailbox                        nothing: the effect is repeated or probed
 //	client's request        Post                           nothing: the client sees its connection end
 //
+// # Last words
+//
+// What a process said before it ended comes before its end, and before its group is empty, although
+// different descriptors tell of them (farewell.go). The core does not wait for it longer than a second.
+//
 // # Order of effects
 //
 // Each unit has a lane, a first-in first-out queue that waits for an effect's answer before

@@ -97,7 +97,7 @@ func (w *World) ended(p *follower) {
 		return
 	}
 	p.gone = true
-	w.inputs.push(p.exited(exit), func() {
+	w.pushEnd(p.exited(exit), func() {
 		if _, _, err := waitExit(p.pidfd, 0); err != nil && err != unix.ECHILD {
 			w.note(p.unit, "reap", fmt.Errorf("cannot reap process %d: %w", p.PID, err))
 		}
@@ -124,7 +124,7 @@ func (w *World) vanished(p *follower) {
 // lost gives up on the status.
 func (w *World) lost(p *follower) {
 	p.gone = true
-	w.inputs.push(p.exited(unit.Exit{Code: unit.ExitUnknown}), func() {
+	w.pushEnd(p.exited(unit.Exit{Code: unit.ExitUnknown}), func() {
 		if w.cfg.Init != nil {
 			w.toInit(p.unit, w.cfg.Init.Unregister(p.PID, p.Start))
 		}

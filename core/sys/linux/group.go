@@ -52,7 +52,7 @@ func (w *World) watchGroup(in sys.Intent, tell bool) error {
 	err := w.watcher.Add(in.CGroup)
 	if errors.Is(err, unix.ENOENT) { // there is no such group
 		if tell { // removed by a core that died before it recorded why: as empty as can be
-			w.inputs.push(sys.Input{Unit: in.Unit, CGroup: in.CGroup, Body: unit.CgroupEmpty{}}, nil)
+			w.pushEnd(sys.Input{Unit: in.Unit, CGroup: in.CGroup, Body: unit.CgroupEmpty{}}, nil)
 		}
 		return nil
 	}
@@ -135,7 +135,7 @@ func (w *World) groupChanged(path string) {
 	}
 	g.emptied = !populated && w.expectsMore(path, g)
 	if !populated && !g.emptied {
-		w.inputs.push(sys.Input{Unit: g.unit, CGroup: path, Body: unit.CgroupEmpty{}}, nil)
+		w.pushEnd(sys.Input{Unit: g.unit, CGroup: path, Body: unit.CgroupEmpty{}}, nil)
 	}
 }
 
@@ -263,7 +263,7 @@ func (w *World) countDown(u unit.Name) {
 			return
 		}
 	}
-	w.inputs.push(sys.Input{Unit: u, Body: unit.CgroupEmpty{}}, nil)
+	w.pushEnd(sys.Input{Unit: u, Body: unit.CgroupEmpty{}}, nil)
 }
 
 // hint has the end of one more process noticed.

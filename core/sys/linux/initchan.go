@@ -210,7 +210,7 @@ func (w *World) exitRecord(e fdstore.Exit) {
 	}
 	if p == nil {
 		w.records = append(w.records, record{e, in.CGroup})
-		w.inputs.push(in, func() { w.dropRecord(e.ID); ack() })
+		w.pushEnd(in, func() { w.dropRecord(e.ID); ack() })
 		return
 	}
 	if p.alarm != 0 {
@@ -218,7 +218,7 @@ func (w *World) exitRecord(e fdstore.Exit) {
 		p.alarm = 0
 	}
 	p.gone = true
-	w.inputs.push(p.exited(in.Body.(unit.Exited).Exit), func() {
+	w.pushEnd(p.exited(in.Body.(unit.Exited).Exit), func() {
 		ack()
 		w.forget(p)
 	})

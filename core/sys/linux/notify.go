@@ -34,6 +34,8 @@ type notifier struct {
 	more   bool // the socket may have something that was not peeked
 	stall  bool // a message waits for init to take its descriptors; what is behind waits too
 	serial uint64
+	peeked uint64                 // messages, in all
+	room   uint64                 // how many the socket holds at most
 	queue  []*datagram            // peeked, in the socket's order
 	held   map[unit.Name][]func() // from units with a Spawn under way, delivered behind its answer
 	buf    [notifyMax + 1]byte
@@ -65,6 +67,7 @@ func (w *World) startNotify() error {
 			return err
 		}
 	}
+	n.room = max(uint64(w.notifyRoom())+1, farewellRoom)
 	// The core before may have left its own peek offset.
 	if err := unix.SetsockoptInt(n.fd, unix.SOL_SOCKET, unix.SO_PEEK_OFF, 0); err != nil {
 		return fmt.Errorf("cannot set SO_PEEK_OFF: %w", err)
@@ -141,6 +144,7 @@ func (w *World) readNotify() {
 			}
 			return
 		}
+		n.peeked++
 		d := &datagram{size: size}
 		cred, fds := parseRights(n.oob[:oobn])
 		switch {
@@ -232,7 +236,7 @@ func (w *World) notified(d *datagram, pid int, text []byte, fds []int) {
 	}
 }
 
-// sender tells whose process it is, as long as it lives.
+// sender tells whose process it is, as long as it lives or its end is not acknowledged.
 func (w *World) sender(pid int) (unit.Proc, sys.Input) {
 	from := unit.Proc{PID: pid}
 	if s, err := readStat(pid); err == nil {
@@ -241,6 +245,14 @@ func (w *World) sender(pid int) (unit.Proc, sys.Input) {
 	if p := w.followed[pid]; p != nil && (from.Start == 0 || from.Start == p.Start) {
 		from.Start = p.Start
 		return from, sys.Input{Unit: p.unit, CGroup: p.cgroup}
+	}
+	if from.Start == 0 { // it ended while no core lived, and its exit waits behind this
+		for i := range w.records {
+			if r := &w.records[i]; r.PID == pid {
+				from.Start = r.StartTime
+				return from, sys.Input{CGroup: r.cgroup}
+			}
+		}
 	}
 	if w.cfg.CGroup != nil {
 		return from, sys.Input{CGroup: w.procCGroup(pid)}

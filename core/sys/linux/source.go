@@ -59,12 +59,12 @@ func (w *World) woken() { w.hasWork(monotonic()) }
 
 // settle does what follows from what was taken in, and what is due.
 func (w *World) settle() {
-	w.readNotify()
 	now := monotonic()
 	if w.alarms.next() <= now {
 		w.hasWork(now)
 		w.alarms.run(now)
 	}
+	w.sayFarewell()
 	w.pool.fill(now)
 	w.reapStrays(now)
 	w.flushInit()

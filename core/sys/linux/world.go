@@ -34,6 +34,8 @@ type World struct {
 	fds       map[string]*held
 	leftovers []string // temporary keys of the core before
 	notify    notifier
+	farewells []farewell
+	parting   uint64 // the alarm of the first of them
 	paths     paths
 
 	followed  map[int]*follower

@@ -1,6 +1,8 @@
 package core
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -44,16 +46,60 @@ func TestFoundGroups(t *testing.T) {
 	r = ask(e, b, OpJob{Unit: "old.service", Type: unit.JobStop, Mode: unit.ModeReplace})
 	settleToy(t, e, b)
 	require.NoError(t, r.Err)
-	killed := false
-	for _, in := range b.acts {
-		k, ok := in.Effect.(unit.Kill)
-		killed = killed || ok && in.CGroup == "system.slice/old.service" && k.Signal == sigKILL
+	for range 2 { // also after a crash of this core: the stop takes until nothing is left
+		killed := false
+		for _, in := range b.acts {
+			k, ok := in.Effect.(unit.Kill)
+			killed = killed || ok && in.CGroup == "system.slice/old.service" && k.Signal == sigKILL
+		}
+		require.True(t, killed)
+		require.Equal(t, unit.Failed, e.View().Unit("old.service").State.Active)
+		require.Equal(t, unit.JobStop, e.View().Unit("old.service").Job.Type)
+		s := ask(e, b, OpJob{Unit: "old.service", Type: unit.JobStart, Mode: unit.ModeReplace})
+		settleToy(t, e, b)
+		require.ErrorIs(t, s.Err, ErrLoad)
+		b.acts = nil
+		store = store.Reopen()
+		e = open(found...)
 	}
-	require.True(t, killed)
+	b.inputs = append(b.inputs, sys.Input{Unit: "old.service", Body: unit.CgroupEmpty{}})
+	settleToy(t, e, b)
+	require.Equal(t, unit.Inactive, e.View().Unit("old.service").State.Active)
+	require.Nil(t, e.View().Unit("old.service").Job)
 	r = ask(e, b, OpJob{Unit: "old.service", Type: unit.JobStart, Mode: unit.ModeReplace})
 	settleToy(t, e, b)
 	require.NoError(t, r.Err)
 	require.Equal(t, unit.Active, e.View().Unit("old.service").State.Active)
+}
+
+// TestRemainsThatSurvive: processes that SIGKILL does not end fail the stop after a while, and nothing is started beside them.
+func TestRemainsThatSurvive(t *testing.T) {
+	b := &bench{load: loader(parse(t, "rescue.target:\nold.service:")), now: 1e9}
+	e, err := New(Config{World: sys.World{Clock: b, Source: b, Actor: b, Prober: b, Pulse: b}, Store: new(statetest.Mem), Types: toyTypes(),
+		Boot: Boot{Unit: "rescue.target"}, Observe: b.observe, Found: []Found{{"old.service", "old.service"}}})
+	require.NoError(t, err)
+	settleToy(t, e, b)
+	ask(e, b, OpJob{Unit: "old.service", Type: unit.JobStop, Mode: unit.ModeReplace})
+	settleToy(t, e, b)
+	again := ask(e, b, OpResetFailed{Unit: "old.service"})
+	settleToy(t, e, b)
+	require.Equal(t, errNoAnswer, again.Err, "it is answered when the unit is clear")
+	b.now += clearTimeout
+	settleToy(t, e, b)
+	require.ErrorContains(t, again.Err, "survive")
+	require.Nil(t, e.View().Unit("old.service").Job)
+	require.Equal(t, unit.Failed, e.View().Unit("old.service").State.Active)
+	require.True(t, slices.ContainsFunc(b.told, func(s string) bool { return strings.Contains(s, "survive SIGKILL") }))
+	r := ask(e, b, OpJob{Unit: "old.service", Type: unit.JobStart, Mode: unit.ModeReplace})
+	settleToy(t, e, b)
+	require.ErrorIs(t, r.Err, ErrLoad)
+	ask(e, b, OpResetFailed{}) // tries once more
+	settleToy(t, e, b)
+	kill := b.acts[len(b.acts)-1]
+	require.Equal(t, unit.Kill{Signal: sigKILL}, kill.Effect)
+	b.inputs = append(b.inputs, sys.Input{Unit: "old.service", Body: unit.Done{Seq: kill.Seq, None: true}})
+	settleToy(t, e, b)
+	require.Equal(t, unit.Inactive, e.View().Unit("old.service").State.Active)
 }
 
 // TestOtherBoot: state of another boot is not taken for the present; what is not known is not compared.

@@ -38,6 +38,8 @@ func TestPanicCostsOneUnit(t *testing.T) {
 			r = ask(e, b, OpResetFailed{})
 			settleToy(t, e, b)
 			require.NoError(t, r.Err)
+			b.inputs = append(b.inputs, sys.Input{Unit: "a.service", Body: unit.CgroupEmpty{}})
+			settleToy(t, e, b)
 			require.Equal(t, "running", e.View().SystemState())
 			r = ask(e, b, OpJob{Unit: "a.service", Type: unit.JobStart, Mode: unit.ModeReplace})
 			settleToy(t, e, b)

@@ -162,6 +162,7 @@ type Engine struct {
 	because    Cause          // what is being handled now
 	shared     *shared        // during recovery
 	reloadedBy *Request       // who asked for what applyReload does now
+	clearers   []clearer      // requests that wait for a unit to be rid of old processes
 
 	rec       *recorder
 	quar      map[unit.Name]*quarantine // units, loaded or not

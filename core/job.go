@@ -109,6 +109,9 @@ func (e *Engine) runJob(j *job) {
 func (e *Engine) runStart(j *job) {
 	x := j.x
 	switch {
+	case x.clearing():
+		j.running = false
+		e.jobChanged(x)
 	case x.u == nil:
 		e.finish(j, unit.JobFailed)
 	case x.state.Active.IsUp():
@@ -214,7 +217,10 @@ func (e *Engine) withinStartLimit(x *entry) bool {
 func (e *Engine) runStop(j *job) {
 	x := j.x
 	if x.orphaned() {
-		e.revive(x)
+		e.revive(x) // and may have ended the job thereby
+	}
+	if x.clearing() || x.job != j {
+		return
 	}
 	if x.u == nil || x.state.Active.IsDown() {
 		j.idle = j.typ == unit.JobStop
@@ -258,7 +264,7 @@ func (e *Engine) settle(x *entry) {
 			e.finish(j, unit.JobSkipped)
 		}
 	case unit.JobStop, unit.JobRestart:
-		if a.IsDown() || x.u == nil {
+		if !x.clearing() && (a.IsDown() || x.u == nil) {
 			e.finish(j, unit.JobDone)
 		}
 	case unit.JobReload:

@@ -154,24 +154,11 @@ func (e *Engine) resetFailed(r *Request, op OpResetFailed) {
 		return
 	}
 	reset(x)
+	if x.clearing() { // so that what the client asks for next finds the unit as it asked
+		e.clearers = append(e.clearers, clearer{x, r})
+		return
+	}
 	e.reply(r, Response{Unit: x.name})
-}
-
-// revive gives an orphaned unit a new machine, after killing what may be left of the old
-// one's processes: a new one would know nothing of them, and start a second set.
-func (e *Engine) revive(x *entry) {
-	if x.cgroup != "" {
-		e.manage(x, unit.Kill{Signal: sigKILL})
-	}
-	x.saved = stored{}
-	old := x.state
-	e.setState(x, deadState)
-	if x.spec != nil {
-		e.setSpec(x, x.spec)
-	}
-	e.reread(x)
-	e.touch(x)
-	e.publish(UnitChanged{x.name, old, x.state})
 }
 
 func (e *Engine) cancel(r *Request, op OpCancel) {

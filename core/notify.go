@@ -14,6 +14,7 @@ func (e *Engine) handle(x *entry, ev unit.Event) (refused string) {
 		return x.quar.public().String()
 	}
 	if x.u == nil {
+		e.remains(x, ev)
 		return "unit is not loaded"
 	}
 	defer func(c Cause) { e.because = c }(e.because)

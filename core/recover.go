@@ -324,6 +324,10 @@ func (e *Engine) reconnectOne(x *entry) bool {
 	for _, p := range slices.Clone(x.procs) {
 		e.manage(x, unit.Attach{Proc: p.Proc})
 	}
+	if x.clearing() {
+		e.killRemains(x)
+		return true
+	}
 	if x.u == nil || x.state.Active.IsDown() && len(x.procs) == 0 {
 		return false
 	}

@@ -115,6 +115,8 @@ func (e *Engine) respec(x *entry, spec *unit.Spec) {
 	switch {
 	case x.quar != nil: // its new settings wait with it
 		x.spec = spec
+	case x.clearing():
+		x.spec = spec
 	case x.orphaned() && x.saved.hasUnit && spec.Load == unit.LoadLoaded:
 		e.unorphan(x, spec)
 	case x.orphaned() && x.cgroup != "": // its processes are not known to be gone

@@ -29,6 +29,11 @@ func (e *Engine) restore(x *entry, spec *unit.Spec, data []byte, whole bool) {
 	if err == nil && data == nil {
 		err = errLost
 	}
+	if err == nil && x.clearing() {
+		x.saved = s
+		e.decodeShare(x)
+		return
+	}
 	if err == nil && (x.typ == nil || load == unit.LoadError && spec.FragmentPath == "" && s.hasUnit) {
 		x.load, x.reason, x.saved = load, reason, s
 		e.decodeShare(x)

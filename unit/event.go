@@ -62,11 +62,15 @@ type (
 		Proc Proc
 		Exit Exit
 	}
-	// Notified is one sd_notify(3) datagram whose sender's credentials are From.
+	// Notified is one sd_notify(3) datagram whose sender's credentials are From. One that was handled and
+	// committed comes again if the core died before it could take it from the socket.
 	Notified struct {
 		From   Proc
 		Fields []Field
 		FDs    []FDRef // already held by init under temporary keys; StoreFD keeps, DropFD drops them
+		// Same has, for each of FDs, the other keys under which the same open file is held, by whomever
+		// and for whatever; shorter than FDs: for the rest there are none.
+		Same [][]string
 	}
 	// TimerFired says that the timer armed under ID has elapsed; it is disarmed.
 	TimerFired struct{ ID string }

@@ -210,14 +210,17 @@ func (m *Machine) descriptors(f unit.Effect) string {
 			return err
 		}
 		for _, s := range f.Sockets {
-			m.fds[s.Key] = true
+			m.fds[s.Key] = m.file()
 		}
 	case unit.StoreFD:
-		if !m.fds[f.From] && !m.fds[f.To] {
+		if m.fds[f.From] == 0 && m.fds[f.To] == 0 {
 			return "the descriptor is not held"
 		}
+		if file := m.fds[f.From]; file != 0 {
+			m.fds[f.To] = file
+		}
 		delete(m.fds, f.From)
-		m.fds[f.To] = true
+		m.storedTwice(f.To)
 	case unit.DropFD:
 		for _, k := range f.Keys {
 			delete(m.fds, k)
@@ -270,7 +273,7 @@ func (m *Machine) spawn(in sys.Intent, f unit.Spawn) {
 		fail = &unit.SpawnError{Status: or(prog.FailStatus, 203), Step: prog.FailSpawn, Msg: "simulated"}
 	}
 	for _, fd := range f.FDs {
-		if !m.fds[fd.Key] {
+		if m.fds[fd.Key] == 0 {
 			fail = &unit.SpawnError{Status: 202, Step: "descriptors", Msg: "descriptor " + fd.Key + " is not held"}
 		}
 	}

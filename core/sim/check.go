@@ -22,6 +22,7 @@ type checker struct {
 	since   map[unit.Proc]time.Duration
 	known   map[unit.Proc]bool // the unit has listed it
 	main    *mainTwice
+	stored  string     // that a descriptor is stored twice
 	view    *core.View // what the next core must find; nil: not known
 }
 
@@ -126,6 +127,9 @@ func (m *Machine) checkTurn(v *core.View) *Violation {
 }
 
 func (m *Machine) checkMain(*core.View) *Violation {
+	if text := m.check.stored; text != "" {
+		return m.violated(RuleStored, "", text)
+	}
 	if t := m.check.main; t != nil {
 		return m.violated(RuleMain, t.unit, fmt.Sprintf("process %d was started while %d lives", t.new.PID, t.old.PID))
 	}

@@ -140,7 +140,7 @@ func (m *Machine) clone() *Machine {
 		n.procs[pid] = &q
 	}
 	n.programs = maps.Clone(m.programs)
-	n.fds, n.conns = maps.Clone(m.fds), maps.Clone(m.conns)
+	n.fds, n.taken, n.conns = maps.Clone(m.fds), maps.Clone(m.taken), maps.Clone(m.conns)
 	n.served, n.refused = maps.Clone(m.served), maps.Clone(m.refused)
 	n.watched, n.paths = maps.Clone(m.watched), maps.Clone(m.paths)
 	n.files, n.exists = maps.Clone(m.files), maps.Clone(m.exists)

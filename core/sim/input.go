@@ -2,6 +2,7 @@ package sim
 
 import (
 	"cmp"
+	"path"
 	"slices"
 	"strconv"
 	"time"
@@ -57,6 +58,11 @@ func (m *Machine) Ack(ids []uint64) {
 			continue
 		}
 		delete(m.peeked, id)
+		if n, ok := in.Body.(unit.Notified); ok {
+			for _, f := range n.FDs {
+				delete(m.taken, f.Key)
+			}
+		}
 		x, ok := in.Body.(unit.Exited)
 		if !ok {
 			continue
@@ -118,16 +124,49 @@ func (m *Machine) again() {
 }
 
 // takeAgain is a message as the next core takes it from the socket: its descriptors get new
-// temporary keys.
+// temporary keys, and what init holds already may be the same.
 func (m *Machine) takeAgain(n unit.Notified) unit.Notified {
 	fds := make([]unit.FDRef, len(n.FDs))
+	n.Same = make([][]string, len(n.FDs))
 	for i, f := range n.FDs {
 		m.seq++
 		fds[i] = unit.FDRef{Key: "tmp/" + strconv.FormatUint(m.seq, 10), Name: f.Name}
-		m.fds[fds[i].Key] = true
+		file := m.taken[f.Key]
+		delete(m.taken, f.Key)
+		n.Same[i] = m.keysOf(file)
+		m.hold(fds[i].Key, file)
 	}
 	n.FDs = fds
 	return n
+}
+
+// hold has a descriptor of a message held under a temporary key.
+func (m *Machine) hold(key string, file uint64) { m.fds[key], m.taken[key] = file, file }
+
+// file is a new open file.
+func (m *Machine) file() uint64 {
+	m.seq++
+	return m.seq
+}
+
+// keysOf are the keys under which a file is held.
+func (m *Machine) keysOf(file uint64) (keys []string) {
+	for _, k := range sortedKeys(m.fds) {
+		if m.fds[k] == file {
+			keys = append(keys, k)
+		}
+	}
+	return keys
+}
+
+// storedTwice notes if what is held for a service now is held for it already. No program of a machine
+// stores anything twice: the core took one message for two.
+func (m *Machine) storedTwice(key string) {
+	for _, k := range m.keysOf(m.fds[key]) {
+		if k != key && path.Dir(k) == path.Dir(key) {
+			m.check.stored = key + " is the same file as " + k
+		}
+	}
 }
 
 // exitComes reports whether a process's end is on its way to the core.

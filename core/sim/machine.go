@@ -67,8 +67,9 @@ type Machine struct {
 	otherwise  *Program // unknown ones
 	procs      map[int]*process
 	nextPID    int
-	fds        map[string]bool
-	conns      map[string]int // connections that wait
+	fds        map[string]uint64 // what init holds: files by key
+	taken      map[string]uint64 // files by the keys under which messages brought them
+	conns      map[string]int    // connections that wait
 	served     map[string]int
 	refused    map[string]int
 	watched    map[string]unit.Name
@@ -153,7 +154,7 @@ func New(cfg Config) (*Machine, error) {
 		cfg: cfg, pcg: rand.NewPCG(cfg.Seed, 0x5157), now: bootedAt, load: cfg.Load,
 		stats: &Stats{Seeds: 1}, nextPID: 100, crashAfter: -1, check: newChecker(),
 		peeked: make(map[uint64]sys.Input), lanes: make(map[unit.Name]*lane), specs: make(map[unit.Name]*unit.Spec),
-		programs: make(map[string][]Program), procs: make(map[int]*process), fds: make(map[string]bool),
+		programs: make(map[string][]Program), procs: make(map[int]*process), fds: make(map[string]uint64), taken: make(map[string]uint64),
 		conns: make(map[string]int), served: make(map[string]int), refused: make(map[string]int),
 		watched: make(map[string]unit.Name), paths: make(map[string]pathWatch), files: make(map[string]int),
 		exists: make(map[string]bool), groups: make(map[string]bool), emptied: make(map[string]string),

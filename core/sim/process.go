@@ -183,7 +183,7 @@ func (m *Machine) notify(p *process, n Notice) {
 	for range n.FDs {
 		m.seq++
 		key := "tmp/" + strconv.FormatUint(m.seq, 10)
-		m.fds[key] = true
+		m.hold(key, m.file())
 		ev.FDs = append(ev.FDs, unit.FDRef{Key: key, Name: "stored"})
 	}
 	if len(ev.Fields) == 0 {

@@ -11,7 +11,7 @@ import (
 // live process has the socket, it serves the client at once; else the client waits in the queue.
 // A socket that is not held refuses.
 func (m *Machine) Connect(key string) {
-	if !m.fds[key] {
+	if m.fds[key] == 0 {
 		m.refused[key]++
 		m.note("refused", "", 0, 0, key)
 		return
@@ -53,7 +53,7 @@ func (m *Machine) serve(p *process) {
 
 func (m *Machine) watchFDs(n unit.Name, keys []string) {
 	for _, k := range keys {
-		if m.fds[k] {
+		if m.fds[k] != 0 {
 			m.watched[k] = n
 		}
 	}

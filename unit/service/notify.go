@@ -2,6 +2,7 @@ package service
 
 import (
 	"hash/fnv"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -31,7 +32,7 @@ func (s *Service) onNotified(tx *unit.Tx, n unit.Notified) {
 		}
 	}
 	s.noteTime(tx, f)
-	s.noteFDs(tx, f, n.FDs)
+	s.noteFDs(tx, f, n)
 }
 
 // fields is a notification; the first assignment of a name counts.
@@ -195,7 +196,8 @@ func (s *Service) biteNow(tx *unit.Tx) {
 }
 
 // noteFDs stores descriptors, or takes stored ones away. What is not stored is dropped.
-func (s *Service) noteFDs(tx *unit.Tx, f fields, fds []unit.FDRef) {
+func (s *Service) noteFDs(tx *unit.Tx, f fields, n unit.Notified) {
+	fds := n.FDs
 	name, named := f.get("FDNAME")
 	valid := named && execspec.ValidFDName(name)
 	if f.is("FDSTOREREMOVE") {
@@ -206,25 +208,47 @@ func (s *Service) noteFDs(tx *unit.Tx, f fields, fds []unit.FDRef) {
 		if !valid {
 			name = "stored"
 		}
-		fds = s.store(tx, name, fds)
+		fds = s.store(tx, name, n)
 	}
 	s.dropFDs(tx, fds)
 }
 
-// store keeps as many of fds as FileDescriptorStoreMax= allows; the rest is returned.
-func (s *Service) store(tx *unit.Tx, name string, fds []unit.FDRef) []unit.FDRef {
-	room := max(s.cfg.FDStoreMax-len(s.stored), 0)
-	n := min(room, len(fds))
-	for _, fd := range fds[:n] {
-		s.nextFD++
-		key := storedKey(s.name, s.nextFD)
-		tx.Emit(unit.StoreFD{From: fd.Key, To: key})
-		s.stored = append(s.stored, unit.FDRef{Key: key, Name: name})
+// storedFD is a descriptor that the service stored.
+type storedFD struct {
+	unit.FDRef
+	from string // the temporary key under which it came
+}
+
+// store keeps as many descriptors as FileDescriptorStoreMax= allows; the rest is returned. An open file
+// is stored once, as systemd does it, whatever its name: and a message that comes again because the core died
+// behind its commit, brings the same file again. It may be still under the key under which it came first.
+func (s *Service) store(tx *unit.Tx, name string, n unit.Notified) (rest []unit.FDRef) {
+	full := false
+	for i, fd := range n.FDs {
+		switch {
+		case i < len(n.Same) && s.hasStored(n.Same[i]):
+			rest = append(rest, fd)
+		case len(s.stored) >= s.cfg.FDStoreMax:
+			full = true
+			rest = append(rest, fd)
+		default:
+			s.nextFD++
+			key := storedKey(s.name, s.nextFD)
+			tx.Emit(unit.StoreFD{From: fd.Key, To: key})
+			s.stored = append(s.stored, storedFD{unit.FDRef{Key: key, Name: name}, fd.Key})
+		}
 	}
-	if n < len(fds) {
+	if full {
 		tx.Emit(unit.Say{Level: unit.LevelWarning, Text: "descriptor store is full: FileDescriptorStoreMax=" + strconv.Itoa(s.cfg.FDStoreMax)})
 	}
-	return fds[n:]
+	return rest
+}
+
+// hasStored reports whether what is held under one of keys is stored, or about to be.
+func (s *Service) hasStored(keys []string) bool {
+	return slices.ContainsFunc(s.stored, func(f storedFD) bool {
+		return slices.Contains(keys, f.Key) || f.from != "" && slices.Contains(keys, f.from)
+	})
 }
 
 // maxKeyName is how much of a unit's name a key holds: keys have at most 255 bytes.
@@ -243,10 +267,11 @@ func storedKey(n unit.Name, i uint64) string {
 }
 
 func (s *Service) forget(tx *unit.Tx, name string) {
-	var keep, gone []unit.FDRef
+	var keep []storedFD
+	var gone []unit.FDRef
 	for _, f := range s.stored {
 		if f.Name == name {
-			gone = append(gone, f)
+			gone = append(gone, f.FDRef)
 		} else {
 			keep = append(keep, f)
 		}

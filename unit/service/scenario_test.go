@@ -293,6 +293,14 @@ var scenarios = []struct {
 		if s, d := emitted[unit.StoreFD](r), emitted[unit.DropFD](r); len(s) != 2 || len(d) != 1 || !slices.Equal(d[0].Keys, []string{"t3"}) {
 			r.t.Errorf("StoreFD %v, DropFD %v", s, d)
 		}
+		// The same message, to the next core: the first descriptor is where it came, the second is stored.
+		key := emitted[unit.StoreFD](r)[1].To
+		n.FDs = []unit.FDRef{{Key: "u1"}, {Key: "u2"}, {Key: "u3"}}
+		n.Same = [][]string{{"t1", "elsewhere"}, {key}}
+		r.send(n)
+		if s, d := emitted[unit.StoreFD](r), emitted[unit.DropFD](r); len(s) != 0 || len(d) != 1 || !slices.Equal(d[0].Keys, []string{"u1", "u2", "u3"}) {
+			r.t.Errorf("StoreFD %v, DropFD %v for what is stored already", s, d)
+		}
 		r.send(unit.CgroupEmpty{}).exit(5, 0).want("auto-restart", "success")
 		r.start()
 		_, sp := find[unit.Spawn](r)

@@ -47,7 +47,7 @@ type data struct {
 	watchdog   timer
 	override   time.Duration // WATCHDOG_USEC=, 0: none
 
-	stored   []unit.FDRef
+	stored   []storedFD
 	nextFD   uint64
 	conn     unit.FDRef // the connection of an Accept=yes socket
 	cgroup   string

@@ -56,7 +56,8 @@ func (s *Service) Snapshot(buf []byte) []byte {
 	e.Duration(24, s.watchdog.at)
 	e.Duration(25, s.override)
 	for _, f := range s.stored {
-		e.FDRef(26, f)
+		e.FDRef(26, f.FDRef)
+		e.Str(31, f.from) // of the FDRef before it
 	}
 	e.Uint(27, s.nextFD)
 	if s.conn.Key != "" {
@@ -199,7 +200,7 @@ func (s *Service) decodeRest(d *unit.Decoder) {
 	case 25:
 		s.override = d.Duration()
 	case 26:
-		s.stored = append(s.stored, d.FDRef())
+		s.stored = append(s.stored, storedFD{FDRef: d.FDRef()})
 	case 27:
 		s.nextFD = d.Uint()
 	case 28:
@@ -208,6 +209,10 @@ func (s *Service) decodeRest(d *unit.Decoder) {
 		s.cgroup = d.Str()
 	case 30:
 		s.dbusSaid = d.Bool()
+	case 31:
+		if from := d.Str(); len(s.stored) > 0 {
+			s.stored[len(s.stored)-1].from = from
+		}
 	}
 }
 

@@ -159,7 +159,10 @@ func (s *Service) passedFDs(tx *unit.Tx) []unit.FDRef {
 			}
 		}
 	}
-	return append(fds, s.stored...)
+	for _, f := range s.stored {
+		fds = append(fds, f.FDRef)
+	}
+	return fds
 }
 
 // runControl runs command i of l as the control process, with its own time limit.

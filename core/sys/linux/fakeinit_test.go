@@ -31,6 +31,7 @@ type fakeInit struct {
 	pulses     []fdstore.Message
 	signals    []uint64
 	greeted    bool
+	cores      uint64
 }
 
 func newFakeInit(t testing.TB) *fakeInit {
@@ -102,8 +103,9 @@ func (f *fakeInit) handle(conn *fdstore.Conn, m fdstore.Message) {
 	switch m.Kind {
 	case fdstore.KindHello:
 		f.greeted = true
+		f.cores++
 		reply(fdstore.Message{Kind: fdstore.KindWelcome, FD: -1, Welcome: fdstore.Welcome{
-			Version: fdstore.Version, Generation: 1, Idle: time.Minute, Busy: 5 * time.Second,
+			Version: fdstore.Version, Generation: f.cores, Idle: time.Minute, Busy: 5 * time.Second,
 		}})
 		for key, fd := range f.kept {
 			reply(fdstore.Message{Kind: fdstore.KindStored, Key: key, FD: fd})

@@ -53,13 +53,9 @@ func kinds(ins []sys.Input) string {
 }
 
 // awaitTwo gives the next two inputs, acknowledged.
-func awaitTwo(t testing.TB, w *World) (ins []sys.Input) {
+func awaitTwo(t testing.TB, w *World) []sys.Input {
 	t.Helper()
-	for end := monotonic() + patience; len(ins) < 2; {
-		require.Less(t, monotonic(), end)
-		w.Wait(end)
-		ins = w.Peek(ins, 10)
-	}
+	ins := awaitNotAcked(t, w, 2)
 	w.Ack([]uint64{ins[0].ID, ins[1].ID})
 	return ins
 }

@@ -21,6 +21,7 @@ const (
 type held struct {
 	fd    int
 	token uint64 // of the watch; 0: not watched
+	inode inode
 }
 
 // restoreFD takes over a descriptor that init returned.
@@ -37,7 +38,9 @@ func (w *World) restoreFD(key string, fd int) {
 
 func (w *World) replaceFD(key string, fd int) {
 	w.closeKey(key)
-	w.fds[key] = &held{fd: fd}
+	h := &held{fd: fd}
+	w.fds[key] = h
+	w.index(key, h)
 }
 
 func (w *World) closeKey(key string) {
@@ -45,6 +48,7 @@ func (w *World) closeKey(key string) {
 		w.unwatch(h)
 		closeFD(h.fd)
 		delete(w.fds, key)
+		w.unindex(key, h)
 	}
 }
 

@@ -215,7 +215,13 @@ func (w *World) notified(d *datagram, pid int, text []byte, fds []int) {
 	name := value(fields, "FDNAME", "stored")
 	w.notify.stall = true
 	left := len(fds)
-	finish := func() { w.notify.stall = false; push() }
+	finish := func() {
+		w.notify.stall = false
+		for _, f := range ev.FDs {
+			ev.Same = append(ev.Same, w.sameAs(f.Key))
+		}
+		push()
+	}
 	if left == 0 {
 		finish()
 		return

@@ -32,7 +32,8 @@ type World struct {
 	channel   channel
 	pulse     pulse
 	fds       map[string]*held
-	leftovers []string // temporary keys of the core before
+	inodes    map[inode][]string // keys of fds
+	leftovers []string           // temporary keys of the core before
 	notify    notifier
 	farewells []farewell
 	parting   uint64 // the alarm of the first of them
@@ -60,7 +61,7 @@ func New(cfg Config) (*World, error) {
 	w := &World{
 		cfg: cfg, lanes: make(map[unit.Name]*lane),
 		inputs: inputs{peeked: make(map[uint64]func())},
-		fds:    make(map[string]*held), followed: make(map[int]*follower),
+		fds:    make(map[string]*held), inodes: make(map[inode][]string), followed: make(map[int]*follower),
 		groups: make(map[string]*group), tracks: make(map[unit.Name]*track),
 		channel: channel{waiting: make(map[uint32]func(error))},
 		notify:  notifier{fd: -1}, paths: paths{fd: -1},

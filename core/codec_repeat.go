@@ -38,6 +38,7 @@ func reasons() []error {
 		ErrNoSuchUnit, ErrMasked, ErrBadUnit, ErrLoad, ErrOnlyByDep, ErrNoIsolate, ErrNotApplicable, ErrConflict,
 		ErrDestructive, ErrIrreversible, ErrNoSuchJob, ErrShuttingDown, ErrStore, ErrNoSuchProcess, ErrNotSupported,
 		ErrTooManyUnits, ErrTransactionLoop, ErrRequestReused, ErrNoSuchRequest, ErrTooManyWaiters,
+		ErrQuarantined,
 	}
 }
 

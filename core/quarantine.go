@@ -189,10 +189,10 @@ func (e *Engine) encodeQuarantine() {
 	if len(e.quar)+len(e.poisons) > 0 {
 		var enc record.Encoder
 		for _, n := range slices.Sorted(maps.Keys(e.quar)) {
-			encodeQuarantined(&enc, e.quar[n])
+			enc.Message(1, func(enc *record.Encoder) { enc.Encode(e.quar[n].layout) })
 		}
 		for _, q := range e.poisons {
-			encodeQuarantined(&enc, q)
+			enc.Message(1, func(enc *record.Encoder) { enc.Encode(q.layout) })
 		}
 		r.Data = enc.Data()
 	}
@@ -208,18 +208,17 @@ func (e *Engine) quarantineStored() {
 	}
 }
 
-func encodeQuarantined(enc *record.Encoder, q *quarantine) {
-	enc.Message(1, func(enc *record.Encoder) {
-		enc.Uint(1, uint64(q.stage))
-		enc.OptUint(2, uint64(q.kind))
-		enc.OptUint(3, q.id)
-		enc.OptUint(4, q.arg)
-		enc.OptString(5, q.name)
-		enc.Int(6, int64(q.deaths))
-		enc.OptInt(7, int64(q.since.Real))
-		enc.OptInt(8, int64(q.since.Mono))
-		enc.OptInt(9, int64(q.since.Boot))
-	})
+// layout tells the fields, whose tags are never used twice.
+func (q *quarantine) layout(w *record.Walk) {
+	record.WalkUint(w, 1, &q.stage)
+	record.WalkUint(w, 2, &q.kind)
+	record.WalkUint(w, 3, &q.id)
+	record.WalkUint(w, 4, &q.arg)
+	record.WalkString(w, 5, &q.name)
+	record.WalkInt(w, 6, &q.deaths)
+	record.WalkInt(w, 7, &q.since.Real)
+	record.WalkInt(w, 8, &q.since.Mono)
+	record.WalkInt(w, 9, &q.since.Boot)
 }
 
 // readQuarantine reads the record; one that cannot be read quarantines nothing.
@@ -229,7 +228,7 @@ func (e *Engine) readQuarantine(data []byte) {
 			return nil
 		}
 		q := new(quarantine)
-		if err := f.Message(q.field); err != nil {
+		if err := f.Walk(q.layout); err != nil {
 			return err
 		}
 		if _, err := unit.ParseName(q.name); q.name != "" && err != nil {
@@ -243,30 +242,6 @@ func (e *Engine) readQuarantine(data []byte) {
 	if err != nil {
 		e.say(unit.LevelErr, "", "cannot read what is quarantined: "+err.Error())
 	}
-}
-
-func (q *quarantine) field(f record.Field) error {
-	switch f.Tag {
-	case 1:
-		return record.Uint(f, &q.stage)
-	case 2:
-		return record.Uint(f, &q.kind)
-	case 3:
-		return record.Uint(f, &q.id)
-	case 4:
-		return record.Uint(f, &q.arg)
-	case 5:
-		return record.String(f, &q.name)
-	case 6:
-		return record.Int(f, &q.deaths)
-	case 7:
-		return record.Int(f, &q.since.Real)
-	case 8:
-		return record.Int(f, &q.since.Mono)
-	case 9:
-		return record.Int(f, &q.since.Boot)
-	}
-	return nil
 }
 
 // refusal is the error of what is not done because of q.

@@ -57,7 +57,7 @@ func (e *FDError) Unwrap() error { return e.Err }
 func (s *State) Encode() []byte {
 	var e record.Encoder
 	e.Raw(make([]byte, headerSize))
-	s.fields(&e)
+	e.Encode(s.layout)
 	b := e.Data()
 	copy(b, magic)
 	le := binary.LittleEndian
@@ -83,168 +83,134 @@ func Decode(b []byte) (*State, error) {
 		return nil, ErrDamaged
 	}
 	s := &State{}
-	if err := record.Decode(b[headerSize:], s.field); err != nil {
+	if err := record.DecodeWalk(b[headerSize:], s.layout); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-// Tags, never used twice.
-func (s *State) fields(e *record.Encoder) {
-	e.OptString(1, s.Version)
-	e.OptUint(2, s.Reexecs)
-	e.OptUint(3, s.Generation)
-	e.Message(4, s.Core.fields)
-	e.OptUint(5, uint64(s.LastCause))
-	exitField(e, 6, s.LastExit)
-	for _, at := range s.Deaths {
-		e.Int(7, at)
-	}
-	e.OptInt(8, s.Fails)
-	e.OptInt(9, s.StartAt)
-	e.Message(10, s.Rescue.fields)
-	for i := range s.FDs {
-		e.Message(11, s.FDs[i].fields)
-	}
-	for i := range s.Exits {
-		x := &s.Exits[i]
-		e.Message(12, func(e *record.Encoder) {
-			exitField(e, 1, x.Exit)
-			e.OptBool(2, x.Wanted)
-			e.OptBool(3, x.Sent)
-		})
-	}
-	e.OptUint(13, s.NextExit)
-	for _, p := range s.Registered {
-		e.Message(14, func(e *record.Encoder) { e.Int(1, p.PID); e.OptUint(2, p.Start) })
-	}
-	e.OptUint(15, s.Lost)
-	for i := range s.Pending {
-		e.Message(16, s.Pending[i].fields)
-	}
-	e.OptUint(17, s.SignalID)
-	e.OptInt(18, s.Bursts)
-	e.OptInt(19, s.BurstAt)
-	if s.Intent.Verb != fdstore.VerbNone {
-		packet(e, 20, fdstore.Message{Kind: fdstore.KindShutdown, Shutdown: s.Intent})
-	}
-	e.OptInt(21, s.Due)
-	if s.Outcome.Target != 0 {
-		packet(e, 22, fdstore.Message{Kind: fdstore.KindOutcome, Upgrade: s.Outcome})
-	}
-	e.Message(23, s.Running.fields)
-	e.Message(24, s.Previous.fields)
-	e.Message(25, s.Own.fields)
-	e.OptBool(26, s.Behind)
-	e.Message(27, s.Installed.fields)
-	e.Raw(s.unknown)
+// layout tells all fields. Tags are never used twice.
+func (s *State) layout(w *record.Walk) {
+	record.WalkString(w, 1, &s.Version)
+	record.WalkUint(w, 2, &s.Reexecs)
+	record.WalkUint(w, 3, &s.Generation)
+	w.Message(4, s.Core.layout)
+	record.WalkUint(w, 5, &s.LastCause)
+	exit(w, 6, &s.LastExit)
+	list(w, 7, &s.Deaths, record.WalkInt[int64])
+	record.WalkInt(w, 8, &s.Fails)
+	record.WalkInt(w, 9, &s.StartAt)
+	w.Message(10, s.Rescue.layout)
+	list(w, 11, &s.FDs, func(w *record.Walk, tag uint32, d *FD) { w.Message(tag, d.layout) })
+	list(w, 12, &s.Exits, func(w *record.Walk, tag uint32, x *Exit) { w.Message(tag, x.layout) })
+	record.WalkUint(w, 13, &s.NextExit)
+	list(w, 14, &s.Registered, func(w *record.Walk, tag uint32, p *Process) { w.Message(tag, p.layout) })
+	record.WalkUint(w, 15, &s.Lost)
+	list(w, 16, &s.Pending, func(w *record.Walk, tag uint32, p *Signal) { w.Message(tag, p.layout) })
+	record.WalkUint(w, 17, &s.SignalID)
+	record.WalkInt(w, 18, &s.Bursts)
+	record.WalkInt(w, 19, &s.BurstAt)
+	packet(w, 20, s.Intent.Verb != fdstore.VerbNone, fdstore.Message{Kind: fdstore.KindShutdown, Shutdown: s.Intent},
+		func(m fdstore.Message) { s.Intent = m.Shutdown })
+	record.WalkInt(w, 21, &s.Due)
+	packet(w, 22, s.Outcome.Target != 0, fdstore.Message{Kind: fdstore.KindOutcome, Upgrade: s.Outcome},
+		func(m fdstore.Message) { s.Outcome = m.Upgrade })
+	w.Message(23, s.Running.layout)
+	w.Message(24, s.Previous.layout)
+	w.Message(25, s.Own.layout)
+	w.Bool(26, &s.Behind)
+	w.Message(27, s.Installed.layout)
+	w.Unknown(&s.unknown)
 }
 
-func (s *State) field(f record.Field) error {
-	switch f.Tag {
-	case 1:
-		return record.String(f, &s.Version)
-	case 2:
-		return record.Uint(f, &s.Reexecs)
-	case 3:
-		return record.Uint(f, &s.Generation)
-	case 4:
-		return f.Message(s.Core.field)
-	case 5:
-		return record.Uint(f, &s.LastCause)
-	case 6:
-		return readExit(f, &s.LastExit)
-	case 7:
-		return add(&s.Deaths, func(at *int64) error { return record.Int(f, at) })
-	case 8:
-		return record.Int(f, &s.Fails)
-	case 9:
-		return record.Int(f, &s.StartAt)
-	case 10:
-		return f.Message(s.Rescue.field)
-	case 11:
-		return add(&s.FDs, func(d *FD) error { return f.Message(d.field) })
-	case 12:
-		return add(&s.Exits, func(x *Exit) error { return f.Message(x.field) })
-	case 13:
-		return record.Uint(f, &s.NextExit)
-	case 14:
-		return add(&s.Registered, func(p *Process) error { return f.Message(p.field) })
-	case 15:
-		return record.Uint(f, &s.Lost)
-	case 16:
-		return add(&s.Pending, func(p *Signal) error { return f.Message(p.field) })
-	case 17:
-		return record.Uint(f, &s.SignalID)
-	case 18:
-		return record.Int(f, &s.Bursts)
-	case 19:
-		return record.Int(f, &s.BurstAt)
-	case 20:
-		m, err := readPacket(f, fdstore.KindShutdown)
-		s.Intent = m.Shutdown
+func (c *Core) layout(w *record.Walk) {
+	record.WalkInt(w, 1, &c.PID)
+	w.Message(2, c.Conn.layout)
+	record.WalkUint(w, 3, &c.Version)
+	w.Bool(4, &c.Hello)
+	w.Bool(5, &c.Turned)
+	w.Bool(6, &c.Welcomed)
+	w.Bool(7, &c.Complete)
+	record.WalkInt(w, 8, &c.KillAt)
+	record.WalkInt(w, 9, &c.Started)
+	record.WalkInt(w, 10, &c.Bad)
+	list(w, 11, &c.Unsent, record.WalkString[string])
+	record.WalkUint(w, 12, &c.Stored)
+	list(w, 13, &c.Results, record.WalkBytes)
+	w.Bool(14, &c.Deaf)
+	w.Bool(15, &c.Healthy)
+	w.Message(16, c.Words.layout)
+	w.Unknown(&c.unknown)
+}
+
+func (d *FD) layout(w *record.Walk) {
+	record.WalkString(w, 1, &d.Key)
+	record.WalkInt(w, 2, &d.FD)
+	record.WalkUint(w, 3, &d.Dev)
+	record.WalkUint(w, 4, &d.Ino)
+	record.WalkUint(w, 5, &d.Kind)
+}
+
+func (b *Binary) layout(w *record.Walk) {
+	w.Message(1, b.File.layout)
+	record.WalkString(w, 2, &b.Path)
+	record.WalkString(w, 3, &b.Version)
+	record.WalkInt(w, 4, &b.Deadline)
+}
+
+func (r *Rescue) layout(w *record.Walk) {
+	record.WalkUint(w, 1, &r.Stage)
+	record.WalkInt(w, 2, &r.PID)
+	record.WalkInt(w, 3, &r.Next)
+	record.WalkInt(w, 4, &r.Started)
+}
+
+func (x *Exit) layout(w *record.Walk) {
+	exit(w, 1, &x.Exit)
+	w.Bool(2, &x.Wanted)
+	w.Bool(3, &x.Sent)
+}
+
+func (p *Process) layout(w *record.Walk) {
+	record.WalkInt(w, 1, &p.PID)
+	record.WalkUint(w, 2, &p.Start)
+}
+
+func (p *Signal) layout(w *record.Walk) {
+	record.WalkInt(w, 1, &p.Number)
+	record.WalkUint(w, 2, &p.ID)
+	w.Bool(3, &p.Sent)
+	record.WalkUint(w, 4, &p.Verb)
+	record.WalkInt(w, 5, &p.Due)
+}
+
+func list[T any](w *record.Walk, tag uint32, l *[]T, item func(*record.Walk, uint32, *T)) {
+	record.WalkList(w, tag, l, maxCount, ErrBounds, item)
+}
+
+// packet stores a message as the channel sends it, if there is one. One that cannot be encoded is left out.
+func packet(w *record.Walk, tag uint32, is bool, m fdstore.Message, take func(fdstore.Message)) {
+	w.Field(tag, func(e *record.Encoder) {
+		if !is {
+			return
+		}
+		if p, err := fdstore.Append(nil, m); err == nil {
+			e.Bytes(tag, p)
+		}
+	}, func(f record.Field) error {
+		b, err := f.Bytes()
+		if err != nil {
+			return err
+		}
+		got, err := fdstore.Decode(b)
+		if err == nil && got.Kind != m.Kind {
+			err = ErrDamaged
+		}
+		take(got)
 		return err
-	case 21:
-		return record.Int(f, &s.Due)
-	case 22:
-		m, err := readPacket(f, fdstore.KindOutcome)
-		s.Outcome = m.Upgrade
-		return err
-	case 23:
-		return f.Message(s.Running.field)
-	case 24:
-		return f.Message(s.Previous.field)
-	case 25:
-		return f.Message(s.Own.field)
-	case 26:
-		return record.Bool(f, &s.Behind)
-	case 27:
-		return f.Message(s.Installed.field)
-	}
-	s.unknown.Keep(f)
-	return nil
+	})
 }
 
-// add appends an element that read fills, within the bounds.
-func add[T any](list *[]T, read func(*T) error) error {
-	if len(*list) >= maxCount {
-		return ErrBounds
-	}
-	var v T
-	if err := read(&v); err != nil {
-		return err
-	}
-	*list = append(*list, v)
-	return nil
-}
-
-// packet stores a message as the channel sends it. One that cannot be encoded is left out.
-func packet(e *record.Encoder, tag uint32, m fdstore.Message) {
-	if p, err := fdstore.Append(nil, m); err == nil {
-		e.Bytes(tag, p)
-	}
-}
-
-func readPacket(f record.Field, kind fdstore.Kind) (fdstore.Message, error) {
-	b, err := f.Bytes()
-	if err != nil {
-		return fdstore.Message{}, err
-	}
-	m, err := fdstore.Decode(b)
-	if err == nil && m.Kind != kind {
-		err = ErrDamaged
-	}
-	return m, err
-}
-
-func exitField(e *record.Encoder, tag uint32, x fdstore.Exit) {
-	if x.PID != 0 {
-		packet(e, tag, fdstore.Message{Kind: fdstore.KindExit, Exit: x})
-	}
-}
-
-func readExit(f record.Field, x *fdstore.Exit) error {
-	m, err := readPacket(f, fdstore.KindExit)
-	*x = m.Exit
-	return err
+func exit(w *record.Walk, tag uint32, x *fdstore.Exit) {
+	packet(w, tag, x.PID != 0, fdstore.Message{Kind: fdstore.KindExit, Exit: *x}, func(m fdstore.Message) { *x = m.Exit })
 }

@@ -39,6 +39,8 @@
 //		return nil
 //	})
 //
+// A [Walk] tells the layout of a message once, for both ways, where speed does not matter.
+//
 // The methods f.Uint, f.Int, f.Bool, f.Str and f.Bytes return (value, error) where that reads better.
 // An error of the function ends Decode and is returned as it is; every other error is a [*SyntaxError] or a
 // [*KindError].

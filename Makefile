@@ -21,8 +21,9 @@ build: ## the reference binaries, the sandbox and torture, in bin/
 run: build ## boot the reference sysMaster as PID 1 in throw-away namespaces
 	bin/sandbox
 
-test: ## all tests that need no virtual machine
-	$(GO) test -timeout 15m ./...
+# -count=1: go test does not see that a test builds and runs other packages' programs, and would show its last result.
+test: ## all tests that need no virtual machine (TESTFLAGS=-v says what was skipped, and why)
+	$(GO) test -count=1 -timeout 15m $(TESTFLAGS) ./...
 
 race: ## the tests of what runs concurrently, with the race detector
 	$(GO) test -race -timeout 20m ./core/... ./state/... ./unit/... ./cgroup/... ./init/...

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"io"
 	"os"
@@ -13,63 +11,20 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/sysmaster-go/sysmaster/examples/sandbox/sandboxtest"
 )
 
 // build makes the binaries in a directory that any user may read.
 func build(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "sandbox-test-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for name, source := range map[string]string{
-		"sysmaster-init": "../sysmaster/init", "sysmaster-core": "../sysmaster/core", "sysmaster-exec": "../sysmaster/exec",
-		"sctl": "../sctl", "sandbox": ".",
-	} {
-		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, name), source)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("go build %s: %v\n%s", source, err, out)
-		}
-	}
-	return dir
+	return sandboxtest.Programs(t)
 }
 
 // sandboxed runs sandbox as the user and gives its output and exit code. Where the machine
 // does not allow it the test is skipped with sandbox's own reason.
 func sandboxed(t *testing.T, dir string, uid int, args ...string) (out, errs string, code int) {
 	t.Helper()
-	ctx, stop := context.WithTimeout(context.Background(), 3*time.Minute)
-	defer stop()
-	cmd := exec.CommandContext(ctx, filepath.Join(dir, "sandbox"), args...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) } // it cleans up, and prints the console
-	cmd.WaitDelay = 20 * time.Second
-	cmd.Dir = "/"
-	if uid != os.Getuid() {
-		id := uint32(uid)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: id, Gid: id}}
-	}
-	var o, e bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &o, &e
-	err := cmd.Run()
-	var ended *exec.ExitError
-	if err != nil && !errors.As(err, &ended) {
-		t.Fatalf("cannot run sandbox as user %d: %v", uid, err)
-	}
-	code = cmd.ProcessState.ExitCode()
-	if code == exitForbidden {
-		t.Skipf("sandbox %v: %s", args, e.String())
-	}
-	return o.String(), e.String(), code
+	return sandboxtest.Run(t, dir, uid, 3*time.Minute, args...)
 }
 
 // users are who can try here: root and nobody, or only who runs the test.

@@ -1,67 +1,21 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/sysmaster-go/sysmaster/examples/sandbox/sandboxtest"
 )
-
-// programs makes what a sandbox with torture in it needs.
-func programs(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "torture-test-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	for name, source := range map[string]string{
-		"sysmaster-init": "../sysmaster/init", "sysmaster-core": "../sysmaster/core", "sysmaster-exec": "../sysmaster/exec",
-		"sctl": "../sctl", "sandbox": "../sandbox", "torture": ".",
-	} {
-		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, name), source)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("go build %s: %v\n%s", source, err, out)
-		}
-	}
-	return dir
-}
 
 // sandboxed runs a script in a sandbox, in which $torture is this program.
 func sandboxed(t *testing.T, dir, script string) (out, errs string, code int) {
 	t.Helper()
-	ctx, stop := context.WithTimeout(context.Background(), 4*time.Minute)
-	defer stop()
-	cmd := exec.CommandContext(ctx, filepath.Join(dir, "sandbox"), "--timeout", "60s", "--",
-		"/bin/sh", "-c", "torture=/opt/sysmaster/bin/torture; "+script)
-	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) } // it cleans up, and prints the console
-	cmd.WaitDelay = 20 * time.Second
-	cmd.Dir = "/"
-	var o, e bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &o, &e
-	err := cmd.Run()
-	var ended *exec.ExitError
-	if err != nil && !errors.As(err, &ended) {
-		t.Fatal(err)
-	}
-	if code = cmd.ProcessState.ExitCode(); code == 77 {
-		t.Skipf("no sandbox here: %s", e.String())
-	}
-	return o.String(), e.String(), code
+	return sandboxtest.Run(t, dir, os.Getuid(), 4*time.Minute, "--timeout", "60s", "--", "/bin/sh", "-c", "torture=/opt/sysmaster/bin/torture; "+script)
 }
 
 // TestTorture kills the real core twenty times among twenty services, and replaces it.
@@ -69,7 +23,7 @@ func TestTorture(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("without control groups what a service leaves behind is found by its environment only; run it as root")
 	}
-	dir := programs(t)
+	dir := sandboxtest.Programs(t)
 	t.Run("nothing is lost", func(t *testing.T) {
 		out, errs, code := sandboxed(t, dir, "$torture --rounds 20 --services 20 --attacks kill:8,storm:1,upgrade:1 --json; "+
 			"code=$?; ls /run/systemd/system /run/torture 2>/dev/null | grep torture; exit $code")

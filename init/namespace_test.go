@@ -52,7 +52,7 @@ func scenarios() map[string]scenario {
 		"storm":     {core: coreStorm},
 		"cores":     {core: coreCores},
 		"stays":     {core: coreStays},
-		"programs":  {config: func(c *Config) { c.Preflight = time.Second }, core: corePrograms},
+		"programs":  {config: func(c *Config) { c.Preflight = 10 * time.Second }, core: corePrograms},
 	})
 	maps.Copy(all, hangScenarios())
 	all["oom"] = oomScenario()

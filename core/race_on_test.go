@@ -1,0 +1,6 @@
+//go:build race
+
+package core
+
+// raced: the race detector makes everything slower and bigger.
+const raced = true

@@ -1,0 +1,6 @@
+//go:build !race
+
+package pid1
+
+// raced: the race detector makes everything slower and bigger.
+const raced = false

@@ -43,6 +43,10 @@ type reexecState struct {
 func (k *keeper) upgradeAsked(now time.Time, m fdstore.Message) {
 	u := m.Upgrade
 	switch {
+	case k.askedAgain(u):
+		if m.FD >= 0 {
+			keep.Release(m.FD)
+		}
 	case m.FD < 0:
 		k.refused(u, unix.EMFILE)
 	case u.Target == fdstore.TargetCore:
@@ -53,6 +57,22 @@ func (k *keeper) upgradeAsked(now time.Time, m fdstore.Message) {
 	default:
 		k.reexec.asked, k.reexec.fd = &u, m.FD
 	}
+}
+
+// askedAgain reports whether a request is known: the core that asked died, and the next one passes on what a
+// client repeats, since it cannot know. What came of it, if that is decided, is said once more.
+func (k *keeper) askedAgain(u fdstore.Upgrade) bool {
+	r := &k.reexec
+	switch {
+	case u.ID == 0:
+		return false
+	case k.outcome.ID == u.ID:
+		k.core.outcomeSent = false
+		return true
+	case k.programs.candidate.fd > 0 && k.programs.request.ID == u.ID:
+		return true
+	}
+	return r.asked != nil && r.asked.ID == u.ID || r.pid != 0 && r.request.ID == u.ID
 }
 
 func (k *keeper) refused(u fdstore.Upgrade, err error) {

@@ -96,6 +96,7 @@ func above(fd int) (int, error) {
 // coreNotExecuted looks for another program after execve(2) refused one.
 func (k *keeper) coreNotExecuted(trial bool, err error) (handled bool) {
 	if trial {
+		k.lastCause = fdstore.CauseTrial
 		k.goBack("cannot execute it: " + err.Error())
 		return true
 	}
@@ -186,26 +187,41 @@ func (k *keeper) goBack(why string) {
 	k.tell(event.Event{Kind: event.Upgrade, Text: "going back to core " + s.running.version, Err: textError(why)})
 }
 
-// succeed decides what a core's death means for its program. True: it does not count.
-func (k *keeper) succeed(now time.Time, e fdstore.Exit, cause fdstore.Cause) bool {
+// succeed decides what a core's death means for its program. If it does not count, told is what the next
+// core hears of it, else CauseNone.
+func (k *keeper) succeed(now time.Time, e fdstore.Exit, cause fdstore.Cause) (told fdstore.Cause) {
 	s, c := &k.programs, &k.core
 	switch {
 	case c.trial && c.late:
-		k.goBack("it did not report healthy within " + k.cfg.TrialTimeout.String())
+		k.goBack("it hung on trial: it did not report healthy within " + k.cfg.TrialTimeout.String())
+		return fdstore.CauseTrialHang
 	case c.trial:
-		k.goBack("it ended before it reported healthy: " + event.Describe(e.Code, e.Status))
+		k.goBack("it died on trial, before it reported healthy: " + ending(e))
+		return fdstore.CauseTrial
 	case s.candidate.fd > 0:
-		return true // what asked for it ended, as it should
+		return fdstore.CauseReplaced // what asked for it ended, as it should
 	case now.Before(s.probation) && cause != fdstore.CauseKill:
 		if s.deaths++; s.deaths < 2 {
-			return false
+			return fdstore.CauseNone
 		}
-		k.goBack("it died by itself within its probation: " + event.Describe(e.Code, e.Status))
-	default:
-		k.noticeReplacement(e)
-		return k.programs.candidate.fd > 0
+		k.goBack("it died by itself a second time within its probation: " + cause.String() + ", " + ending(e))
+		return fdstore.CauseProbation
 	}
-	return true
+	if k.noticeReplacement(e); s.candidate.fd > 0 {
+		return fdstore.CauseReplaced
+	}
+	return fdstore.CauseNone
+}
+
+// ending is how a process ended, a signal with its name.
+func ending(e fdstore.Exit) string {
+	text := event.Describe(e.Code, e.Status)
+	if e.Code != proc.CLDExited {
+		if name := unix.SignalName(unix.Signal(e.Status)); name != "" {
+			text += " (" + name + ")"
+		}
+	}
+	return text
 }
 
 // lookAtTrial ends what takes too long.

@@ -55,15 +55,16 @@ var successions = []struct {
 	kill   bool // the asking core is killed instead of ending in order
 	result fdstore.Result
 	reason string
-	runs   string // the trailer of the program that runs then
+	runs   string        // the trailer of the program that runs then
+	cause  fdstore.Cause // that it is told of
 }{
-	{"exits", false, fdstore.ResultRolledBack, "exit status 7", ""},
-	{"hangs", false, fdstore.ResultRolledBack, "did not report healthy", ""},
-	{"killed", true, fdstore.ResultRolledBack, "signal 9", ""},
-	{"text", false, fdstore.ResultRolledBack, "exec format error", ""},
-	{"late", false, fdstore.ResultRolledBack, "within its probation", ""},
-	{"good", true, fdstore.ResultAdopted, "", "good"},
-	{"exits", false, fdstore.ResultRolledBack, "exit status 7", "good"},
+	{"exits", false, fdstore.ResultRolledBack, "died on trial, before it reported healthy: exit status 7", "", fdstore.CauseTrial},
+	{"hangs", false, fdstore.ResultRolledBack, "hung on trial: it did not report healthy", "", fdstore.CauseTrialHang},
+	{"killed", true, fdstore.ResultRolledBack, "signal 9 (SIGKILL)", "", fdstore.CauseTrial},
+	{"text", false, fdstore.ResultRolledBack, "exec format error", "", fdstore.CauseTrial},
+	{"late", false, fdstore.ResultRolledBack, "within its probation: crash, exit status 2", "", fdstore.CauseProbation},
+	{"good", true, fdstore.ResultAdopted, "", "good", fdstore.CauseReplaced},
+	{"exits", false, fdstore.ResultRolledBack, "exit status 7", "good", fdstore.CauseTrial},
 }
 
 // coreCores is one core after the other. Which upgrade is due stands in what init keeps.
@@ -88,6 +89,16 @@ func coreCores(b *testbed) {
 		u := b.await(fdstore.KindOutcome).Upgrade
 		if u.ID != uint64(due) || u.Result != want.result || !strings.Contains(u.Reason, want.reason) || trailer() != want.runs {
 			b.fail("after %s: %+v, and %q runs", want.name, u, trailer())
+		}
+		if b.welcome.Cause != want.cause {
+			b.fail("after %s the cause is %v; want %v", want.name, b.welcome.Cause, want.cause)
+		}
+		// The same request once more is not done: what came of it is said again.
+		same, err := unix.Open(filepath.Join(os.Getenv(envFiles), "good"), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		b.must(err)
+		b.must(b.Upgrade(u.ID, fdstore.TargetCore, "again", same))
+		if again := b.await(fdstore.KindOutcome).Upgrade; again != u {
+			b.fail("after %s, asked again: %+v; want %+v", want.name, again, u)
 		}
 		if about := b.await(fdstore.KindAbout).About; about.Held != (due >= 6) || want.name == "good" && (about.Probation <= 0 || about.Previous != "v") {
 			b.fail("after %s: %+v", want.name, about)

@@ -175,10 +175,10 @@ func (k *keeper) coreDied(now time.Time, e fdstore.Exit) {
 	k.lastCause, k.lastExit = cause, e
 	k.tell(event.Event{Kind: event.CoreDied, PID: e.PID, Cause: cause, Exit: e})
 	k.lastWords(now, e, cause)
-	forgiven := k.succeed(now, e, cause)
+	told := k.succeed(now, e, cause)
 	k.core = coreState{results: k.core.results[:0]}
-	if forgiven {
-		k.lastCause, k.startAt = fdstore.CauseKill, now // nothing that the next core should draw conclusions from
+	if told != fdstore.CauseNone {
+		k.lastCause, k.startAt = told, now // nothing that the next core should draw conclusions from
 		return
 	}
 	if cause == fdstore.CauseExit && e.Status == 0 && turned {

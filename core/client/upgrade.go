@@ -25,13 +25,42 @@ const (
 )
 
 // Upgrade has the program at path take the place of target, "core" or "init", and waits for what
-// comes of it, also while the manager that was asked is replaced. An *Error says that nothing
-// was exchanged.
+// comes of it, also while the manager that was asked is replaced. If the connection is lost before the
+// answer it asks again, and the manager does not do it twice. An *Error says that nothing was exchanged, or
+// that others exchanged programs meanwhile.
 func (c *Client) Upgrade(ctx context.Context, target, path string) (Upgrade, error) {
 	before, err := c.LastUpgrade(ctx)
 	if err != nil {
 		return Upgrade{}, err
 	}
+	number, err := newRequestID()
+	if err != nil {
+		return Upgrade{}, err
+	}
+	out, _, err := c.numbered(ctx, number, "Exchange", "tss", before.ID, target, path)
+	if isUnknown(err) {
+		return c.upgradePlain(ctx, before, target, path)
+	}
+	if err != nil {
+		return Upgrade{}, err
+	}
+	id, ok := uint64(0), len(out) == 1
+	if ok {
+		id, ok = out[0].(uint64)
+	}
+	if !ok {
+		return Upgrade{}, malformed("Exchange")
+	}
+	return c.awaitUpgrade(ctx, func(u Upgrade) (bool, error) {
+		if u.ID != 0 && u.ID != id && u.ID != before.ID {
+			return false, errors.New("another upgrade came since; what became of this one is not known any more")
+		}
+		return u.ID == id, nil
+	})
+}
+
+// upgradePlain asks a manager that does not know such numbers.
+func (c *Client) upgradePlain(ctx context.Context, before Upgrade, target, path string) (Upgrade, error) {
 	out, err := c.Call(ctx, wire.ManagerPath, wire.OwnManagerIface, "Upgrade", "ss", target, path)
 	id := uint64(0)
 	switch {
@@ -42,26 +71,36 @@ func (c *Client) Upgrade(ctx context.Context, target, path string) (Upgrade, err
 	case !isLost(err): // else it was replaced before it could answer
 		return Upgrade{}, err
 	}
-	ctx, stop := context.WithTimeout(ctx, upgradeTime)
-	defer stop()
-	tick := time.NewTicker(retryEvery)
-	defer tick.Stop()
 	// A request that init has taken is decided before another manager answers.
 	unknown := time.Time{}
-	for {
-		u, err := c.LastUpgrade(ctx)
-		if err != nil {
-			return Upgrade{}, err
-		}
+	return c.awaitUpgrade(ctx, func(u Upgrade) (bool, error) {
 		// A re-execution that a signal asked for has no number: it is nobody's upgrade.
 		if u.Result != "none" && u.ID != 0 && (u.ID == id || id == 0 && u.ID != before.ID) {
-			return u, nil
+			return true, nil
 		}
 		if unknown.IsZero() {
 			unknown = time.Now().Add(lostTime)
 		}
 		if id == 0 && time.Now().After(unknown) {
-			return Upgrade{}, errors.New("the service manager died before it took the request")
+			return false, errors.New("the service manager died before it took the request")
+		}
+		return false, nil
+	})
+}
+
+// awaitUpgrade asks for the last upgrade until it is the one.
+func (c *Client) awaitUpgrade(ctx context.Context, is func(Upgrade) (bool, error)) (Upgrade, error) {
+	ctx, stop := context.WithTimeout(ctx, upgradeTime)
+	defer stop()
+	tick := time.NewTicker(retryEvery)
+	defer tick.Stop()
+	for {
+		u, err := c.LastUpgrade(ctx)
+		if err != nil {
+			return Upgrade{}, err
+		}
+		if done, err := is(u); done || err != nil {
+			return u, err
 		}
 		select {
 		case <-tick.C:

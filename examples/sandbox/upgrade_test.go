@@ -121,9 +121,16 @@ p=$(pidof sysmaster-core)
 sctl daemon-reexec; same; has "Core: one"
 newcore; has "Core: one"`},
 		{"killed at any moment", `
+v=two; p=core-two
 for d in 0 0.01 0.02 0.04 0.06 0.08 0.1 0.15 0.2 0.3 0.5; do
-	sctl upgrade core $bin/core-two >/tmp/out 2>&1 & u=$!
-	sleep $d; kill -KILL $(pidof sysmaster-core); wait $u
+	sctl upgrade core $bin/$p >/tmp/out 2>&1 & u=$!
+	sleep $d; kill -KILL $(pidof sysmaster-core)
+	if wait $u; then # whoever was killed: the answer is true, and there is one
+		has "Core: $v"
+		if [ $v = two ]; then v=one; p=sysmaster-core; else v=two; p=core-two; fi
+	else
+		grep -q "rolled back.*SIGKILL" /tmp/out || fail "after $d: $(cat /tmp/out)"
+	fi
 	until_ sctl list-units; same
 done`},
 	} {

@@ -156,6 +156,13 @@ const (
 	CauseHang  Cause = 3 // init killed it: no turn within its interval
 	CauseKill  Cause = 4 // any other signal, thus somebody else
 	CauseOOM   Cause = 5 // the kernel killed it because memory had run out
+
+	// The ends of a program that was to take over, and of the one that made room for it. They say nothing
+	// about the program that is told of them.
+	CauseTrial     Cause = 6 // it ended, or could not be executed, before it reported healthy
+	CauseTrialHang Cause = 7 // init killed it: it did not report healthy in time
+	CauseProbation Cause = 8 // it died by itself too often in its first time
+	CauseReplaced  Cause = 9 // it made room for another program
 )
 
 // SelfInflicted reports whether the core died of what it did: such a death counts
@@ -178,6 +185,14 @@ func (c Cause) String() string {
 		return "kill"
 	case CauseOOM:
 		return "out of memory"
+	case CauseTrial:
+		return "died on trial"
+	case CauseTrialHang:
+		return "hung on trial"
+	case CauseProbation:
+		return "died on probation"
+	case CauseReplaced:
+		return "replaced"
 	}
 	return "cause " + strconv.Itoa(int(c))
 }

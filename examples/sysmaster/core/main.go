@@ -103,7 +103,7 @@ func run(screen *os.File) error {
 	opt.unit = boots.rescue(opt.unit, opt.bootAttempts)
 	types := unitTypes(opt.allowDegraded)
 	files := newFiles(opt.unitPath, types, con)
-	ups := &upgrades{init: client}
+	ups := newUpgrades(client)
 	world, err := linux.New(linux.Config{
 		Init: client, CGroup: groups, CGroupPath: groupPath, ShimPath: opt.shim,
 		Env: env, AllowDegraded: opt.allowDegraded,

@@ -37,10 +37,41 @@ type upgrades struct {
 	world *linux.World
 	post  func(any) error
 
+	once  sync.Once
+	heard chan struct{} // closed when init has told of the last upgrade, if there was one
+
 	mu    sync.Mutex
-	busy  bool
+	now   *attempt // under way
 	last  fdstore.Upgrade
 	about fdstore.About
+}
+
+// attempt is an upgrade that somebody asked for.
+type attempt struct {
+	id    uint64
+	taken chan struct{} // closed when init has it, or err says why it has not
+	err   error
+}
+
+func newUpgrades(init *fdstore.Client) *upgrades {
+	return &upgrades{init: init, heard: make(chan struct{})}
+}
+
+// hearTime is how long init may take to tell a new core of the last upgrade.
+const hearTime = 5 * time.Second
+
+// hear waits until it is known what became of the last upgrade. A core that has not heard of it could do
+// one again that the core before it had begun.
+func (u *upgrades) hear() bool {
+	if u.world.Welcome().Version < 2 {
+		return true // such an init knows of none
+	}
+	select {
+	case <-u.heard:
+		return true
+	case <-time.After(hearTime):
+		return false
+	}
 }
 
 // told takes what init says of upgrades.
@@ -49,14 +80,16 @@ func (u *upgrades) told(m fdstore.Message) {
 	defer u.mu.Unlock()
 	switch m.Kind {
 	case fdstore.KindOutcome:
-		u.last, u.busy = m.Upgrade, false
-	case fdstore.KindAbout:
+		u.last, u.now = m.Upgrade, nil
+	case fdstore.KindAbout: // it comes after the outcome
 		u.about = m.About
+		u.once.Do(func() { close(u.heard) })
 	}
 }
 
 // Last is what became of the last upgrade.
 func (u *upgrades) Last() control.Upgrade {
+	u.hear()
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	l := u.last
@@ -75,64 +108,95 @@ func (u *upgrades) Versions() control.Versions {
 
 // Begin looks at a program and has it take the place of core or init. The answer for the client
 // comes before this core ends: then finish is called.
-func (u *upgrades) Begin(target, path string) (id uint64, finish func(), err error) {
+func (u *upgrades) Begin(x control.Exchange) (id uint64, finish func(), err error) {
 	if u.world.Welcome().Version < 2 {
 		return 0, nil, errors.New("this init is too old for it")
 	}
-	u.mu.Lock()
-	taken := u.busy
-	u.busy = true
-	u.mu.Unlock()
-	if taken {
-		return 0, nil, errors.New("another upgrade is under way")
+	if !u.hear() {
+		return 0, nil, errors.New("init does not say what became of the last upgrade")
 	}
-	finish = func() {}
-	if id, err = u.begin(target, path); err != nil {
-		u.mu.Lock()
-		u.busy = false
-		u.mu.Unlock()
+	a, known, err := u.admit(x)
+	if err != nil {
 		return 0, nil, err
 	}
-	if target == "core" {
+	finish = func() {}
+	if known {
+		<-a.taken
+		return a.id, finish, a.err
+	}
+	a.err = u.begin(a.id, x.Target, x.Path)
+	close(a.taken)
+	if a.err != nil {
+		u.mu.Lock()
+		u.now = nil
+		u.mu.Unlock()
+		return 0, nil, a.err
+	}
+	if x.Target == "core" {
 		finish = func() { _ = u.post(&core.Request{Op: core.OpReexec{}}) } // if that queue is full, init gives up for us
 	}
-	return id, finish, nil
+	return a.id, finish, nil
 }
 
-func (u *upgrades) begin(target, path string) (uint64, error) {
+// admit decides whether x is to be done, or was before: known.
+func (u *upgrades) admit(x control.Exchange) (a *attempt, known bool, err error) {
+	if x.ID == 0 {
+		var b [8]byte
+		if _, err := rand.Read(b[:]); err != nil {
+			return nil, false, err
+		}
+		x.ID = binary.LittleEndian.Uint64(b[:]) | 1
+		u.mu.Lock()
+		x.Before = u.last.ID
+		u.mu.Unlock()
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	switch {
+	case u.last.ID == x.ID:
+		a = &attempt{id: x.ID, taken: make(chan struct{})}
+		close(a.taken)
+		return a, true, nil
+	case u.now != nil && u.now.id == x.ID:
+		return u.now, true, nil
+	case u.now != nil:
+		return nil, false, errors.New("another upgrade is under way")
+	case u.last.ID != x.Before:
+		return nil, false, errors.New("another upgrade came in between; if this one was taken before it, that is not known any more")
+	}
+	u.now = &attempt{id: x.ID, taken: make(chan struct{})}
+	return u.now, false, nil
+}
+
+func (u *upgrades) begin(id uint64, target, path string) error {
 	marker, t := coreMarker, fdstore.TargetCore
 	switch target {
 	case "core":
 	case "init":
 		marker, t = handover.Marker, fdstore.TargetInit
 	default:
-		return 0, fmt.Errorf("there is no program %q to upgrade, only core and init", target)
+		return fmt.Errorf("there is no program %q to upgrade, only core and init", target)
 	}
 	f, err := openProgram(path, marker)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer f.Close()
 	name := filepath.Base(path)
 	if t == fdstore.TargetCore {
 		if name, err = u.preflight(f); err != nil {
-			return 0, err
+			return err
 		}
 	}
-	var b [8]byte
-	if _, err := rand.Read(b[:]); err != nil {
-		return 0, err
-	}
-	id := binary.LittleEndian.Uint64(b[:]) | 1
 	if err := u.init.Upgrade(id, t, name, int(f.Fd())); err != nil {
-		return 0, err
+		return err
 	}
 	for end := time.Now().Add(5 * time.Second); u.init.Pending() > 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			return 0, errors.New("init does not take the request")
+			return errors.New("init does not take the request")
 		}
 	}
-	return id, nil
+	return nil
 }
 
 // openProgram opens a file once and for all, and looks whether it can be what it should be.

@@ -18,7 +18,8 @@ import (
 //
 //  1. load       specifications, units and the engine's own record, from the store alone; no unit file
 //                is read for a unit that was known
-//  2. compare    each unanswered effect with the world: done, not done, or nobody knows
+//  2. compare    each unanswered effect with the world: done, not done, or nobody knows; after damage to the
+//                store each unit with its processes (doubt.go)
 //  3. repair     what that means: effects are repeated, lost answers given, jobs ended whose unit is lost
 //  4. reconnect  every process that a unit holds is attached again; units set up their watches
 //  5. resume     waiting jobs and follow-ups go on
@@ -56,12 +57,13 @@ func (s RecoveryStep) String() string {
 func (e *Engine) recover() error {
 	e.condemn()
 	var found []finding
+	var report state.Report
 	for _, step := range [...]struct {
 		name RecoveryStep
 		do   func(*Recovery) error
 	}{
-		{StepLoad, e.loadStore},
-		{StepCompare, func(r *Recovery) error { found = e.compare(r); return nil }},
+		{StepLoad, func(r *Recovery) (err error) { report, err = e.loadStore(r); return err }},
+		{StepCompare, func(r *Recovery) error { e.doubt(r, report); found = e.compare(r); return nil }},
 		{StepRepair, func(r *Recovery) error { e.repair(r, found); return nil }},
 		{StepReconnect, e.reconnect},
 		{StepResume, e.resume},
@@ -82,7 +84,7 @@ func (e *Engine) recover() error {
 }
 
 // loadStore is step 1.
-func (e *Engine) loadStore(r *Recovery) error {
+func (e *Engine) loadStore(r *Recovery) (state.Report, error) {
 	n := e.cfg.Store.Health().Keys / 2
 	specs := make(map[string]*unit.Spec, n)
 	units := make(map[string][]byte, n)
@@ -109,11 +111,11 @@ func (e *Engine) loadStore(r *Recovery) error {
 	})
 	e.rec.end(outer)
 	if err != nil {
-		return fmt.Errorf("cannot recover the state: %w", err)
+		return report, fmt.Errorf("cannot recover the state: %w", err)
 	}
 	if e.bootID != e.cfg.BootID && e.cfg.BootID != "" {
 		if e.bootID != "" {
-			return ErrOtherBoot
+			return report, ErrOtherBoot
 		}
 		e.metaDirty = true
 	}
@@ -122,7 +124,6 @@ func (e *Engine) loadStore(r *Recovery) error {
 	}
 	if !meta && len(specs) > 0 { // lost: what is known is that the machine is up
 		e.booted, e.started = true, true
-		e.nextJob += 1 << 16
 		e.metaDirty = true
 	}
 	e.shared = newShared()
@@ -137,7 +138,7 @@ func (e *Engine) loadStore(r *Recovery) error {
 			r.Problems++
 		}
 	}
-	return nil
+	return report, nil
 }
 
 // readMeta reports whether the engine's own record could be read.

@@ -68,7 +68,7 @@ var errLost = errors.New("it is lost")
 // may have been used.
 func (e *Engine) orphan(x *entry) {
 	x.u, x.pending, x.timers, x.job = nil, nil, nil, nil
-	x.seq += 1 << 32
+	x.seq += farAhead
 	e.setState(x, orphanState)
 	e.touch(x)
 }

@@ -111,9 +111,11 @@ type bench struct {
 	acked  []uint64
 	load   func(unit.Name) *unit.Spec // nil: loads are never answered
 	probe  func(sys.Intent) sys.Outcome
-	told   []string // messages
-	pid    int      // of the last process that playHost made
-	events []Event
+
+	remains func(sys.Intent) sys.Remains
+	told    []string // messages
+	pid     int      // of the last process that playHost made
+	events  []Event
 }
 
 func (b *bench) Now() unit.Stamp { return unit.Stamp{Real: b.now, Mono: b.now, Boot: b.now} }
@@ -131,6 +133,13 @@ func (b *bench) Probe(in sys.Intent) sys.Outcome {
 		return sys.Outcome{}
 	}
 	return b.probe(in)
+}
+
+func (b *bench) Remains(in sys.Intent) sys.Remains {
+	if b.remains == nil {
+		return sys.Remains{}
+	}
+	return b.remains(in)
 }
 
 func (b *bench) Act(in sys.Intent) {

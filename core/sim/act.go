@@ -266,6 +266,18 @@ func (m *Machine) Probe(in sys.Intent) sys.Outcome {
 	return sys.Outcome{State: sys.NotDone}
 }
 
+// Remains implements sys.Prober.
+func (m *Machine) Remains(in sys.Intent) (r sys.Remains) {
+	for _, p := range m.procs {
+		if p.dead || p.unit != in.Unit {
+			continue
+		}
+		r.Known = r.Known || slices.Contains(in.Known, p.proc)
+		r.Newest = max(r.Newest, p.mark)
+	}
+	return r
+}
+
 func (m *Machine) spawn(in sys.Intent, f unit.Spawn) {
 	prog := m.programOf(f.Command.Path)
 	fail := m.spawnFault(f.Command.Path)
@@ -285,7 +297,7 @@ func (m *Machine) spawn(in sys.Intent, f unit.Spawn) {
 		}
 		return
 	}
-	p := m.fork(process{unit: in.Unit, cgroup: in.CGroup, role: f.Role, path: f.Command.Path, seq: in.Seq, prog: prog, followed: true})
+	p := m.fork(process{unit: in.Unit, cgroup: in.CGroup, role: f.Role, path: f.Command.Path, seq: in.Seq, mark: in.Seq, prog: prog, followed: true})
 	for _, fd := range f.FDs {
 		p.fds = append(p.fds, fd.Key)
 	}

@@ -75,10 +75,10 @@ func (c *checker) acknowledged(id core.JobID, n unit.Name, at time.Duration) {
 
 // born looks at each process that is made.
 func (c *checker) born(m *Machine, p *process) {
-	if p.role != "main" || m.store.damaged { // a commit that is lost is not known to have started it
+	if p.role != "main" {
 		return
 	}
-	if m.keeps(m.engine.View().Unit(p.unit), p) {
+	if m.leaves(m.engine.View().Unit(p.unit), p) {
 		return // it may give up a process that does not end
 	}
 	late := m.cfg.MaxDelay >= time.Second // SIGKILL and its effect may take longer than the unit waits
@@ -255,10 +255,15 @@ func lists(u *core.UnitView, p unit.Proc) bool {
 // keeps: some settings leave processes behind on purpose, and a unit whose state was lost keeps
 // what it has until an administrator decides.
 func (m *Machine) keeps(u *core.UnitView, p *process) bool {
+	return u != nil && m.store.damaged || m.leaves(u, p)
+}
+
+// leaves is keeps for a store that is not damaged: a record that is lost is no excuse for a second process.
+func (m *Machine) leaves(u *core.UnitView, p *process) bool {
 	if u == nil {
 		return false
 	}
-	if u.Quarantine != nil || m.store.damaged || u.State.Result == "resources" && u.Load != unit.LoadLoaded || m.frozen[p.cgroup] > m.now {
+	if u.Quarantine != nil || u.State.Result == "resources" && u.Load != unit.LoadLoaded || m.frozen[p.cgroup] > m.now {
 		return true
 	}
 	if u.Spec == nil {

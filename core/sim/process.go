@@ -32,6 +32,7 @@ type process struct {
 	role     string
 	path     string
 	seq      uint64 // of its Spawn; 0: it was forked by another process
+	mark     uint64 // the same, but inherited
 	prog     *Program
 	began    time.Duration
 	followed bool // its end is reported to the core: spawned, or attached
@@ -124,7 +125,7 @@ func (m *Machine) end(p *process) {
 
 // child is a process that p forks and that stays in p's control group.
 func (m *Machine) child(p *process, prog *Program) *process {
-	c := m.fork(process{unit: p.unit, cgroup: p.cgroup, path: p.path, prog: prog, adopted: true, fds: p.fds})
+	c := m.fork(process{unit: p.unit, cgroup: p.cgroup, path: p.path, mark: p.mark, prog: prog, adopted: true, fds: p.fds})
 	m.note("fork", p.unit, int64(p.proc.PID), int64(c.proc.PID), nil)
 	m.after(prog.Runs, happening{do: doEnd, proc: c.proc})
 	return c

@@ -44,6 +44,16 @@ type Actor interface {
 // Prober tells recovery what became of an effect that was committed before a crash.
 type Prober interface {
 	Probe(Intent) Outcome
+	// Remains looks at the live processes of the Intent's unit, after damage to the store: its record may be
+	// too old to know them. Known are those that it counts on.
+	Remains(Intent) Remains
+}
+
+// Remains is what there is of a unit.
+type Remains struct {
+	Known    bool   // one of the Intent's Known lives
+	Newest   uint64 // the greatest Seq of a Spawn that made one of the processes, or an ancestor of it; 0: none
+	Nameless bool   // there are processes of which nobody can tell what made them
 }
 
 // Pulse shows that the engine turns; busy means that work is waiting.

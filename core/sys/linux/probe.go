@@ -1,6 +1,7 @@
 package linux
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -206,6 +207,64 @@ func (w *World) adopt(in sys.Intent, p unit.Proc) error {
 	}
 	w.executed(in)
 	return nil
+}
+
+// Remains looks for processes of a unit that its record may be too old to know (sys.Prober).
+func (w *World) Remains(in sys.Intent) (r sys.Remains) {
+	if r.Known = slices.ContainsFunc(in.Known, alive); r.Known {
+		return r
+	}
+	if w.cfg.CGroup == nil {
+		r.Newest = w.newestMarks()[in.Unit]
+		return r
+	}
+	if in.CGroup == "" {
+		return r
+	}
+	err := w.cfg.CGroup.Procs(in.CGroup, func(pid int) bool {
+		if s, err := readStat(pid); err != nil || s.dead() {
+			return true
+		}
+		if u, seq, ok := markedBy(pid); ok && u == in.Unit {
+			r.Newest = max(r.Newest, seq)
+		} else {
+			r.Nameless = true
+		}
+		return true
+	})
+	if err != nil { // it is not known what there is
+		w.note(in.Unit, "probe", err)
+		r.Nameless = true
+	}
+	return r
+}
+
+// markedBy is which Spawn made a process or one of its ancestors.
+func markedBy(pid int) (u unit.Name, seq uint64, ok bool) {
+	m, ok := markOf(pid)
+	at := strings.LastIndexByte(m, '/')
+	if !ok || at < 0 {
+		return "", 0, false
+	}
+	seq, err := strconv.ParseUint(m[at+1:], 10, 64)
+	return unit.Name(m[:at]), seq, err == nil
+}
+
+// newestMarks looks once at all processes for the last Spawn of each unit; without control groups there is
+// no other way.
+func (w *World) newestMarks() map[unit.Name]uint64 {
+	if w.marks == nil {
+		w.marks = make(map[unit.Name]uint64)
+		err := allPIDs(func(pid int) {
+			if u, seq, ok := markedBy(pid); ok {
+				w.marks[u] = max(w.marks[u], seq)
+			}
+		})
+		if err != nil {
+			w.note("", "probe", err)
+		}
+	}
+	return w.marks
 }
 
 // executed queues the Execed of a process that was found. Whether its set-up had failed is

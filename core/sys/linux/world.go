@@ -50,6 +50,7 @@ type World struct {
 	spawning  int                    // Spawns whose result is not here yet
 	bornBy    time.Duration          // until when probes wait; 0: none has yet
 	leaders   map[string][]unit.Proc // by control group, before the first Spawn was probed
+	marks     map[unit.Name]uint64   // see newestMarks
 	stray     int
 	strayNext time.Duration
 }

@@ -172,5 +172,8 @@ func (idleWorld) Act(sys.Intent) {}
 // Probe says that all was done.
 func (idleWorld) Probe(sys.Intent) sys.Outcome { return sys.Outcome{State: sys.Done} }
 
+// Remains finds nothing: there is nothing to start here.
+func (idleWorld) Remains(sys.Intent) sys.Remains { return sys.Remains{} }
+
 // Turned does nothing.
 func (idleWorld) Turned(uint64, bool) {}

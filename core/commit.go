@@ -2,6 +2,7 @@ package core
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/sysmaster-go/sysmaster/core/sys"
 	"github.com/sysmaster-go/sysmaster/state"
@@ -16,7 +17,8 @@ import (
 //     are acted on and not acknowledged, so that a new core would see them again, and the view shows
 //     what is true rather than what is recorded.
 //
-// In both cases what stops, kills or takes the machine down is done.
+// In both cases what stops, kills or takes the machine down is done. A start belongs to that only as a part of a
+// transaction that takes the machine down; that it was asked for in a mode that such transactions use says nothing.
 
 // commit is step 3. It reports whether anything was written.
 func (e *Engine) commit() bool {
@@ -129,7 +131,27 @@ func (e *Engine) hold(in sys.Intent) bool {
 // ending reports whether what x does now serves to end something.
 func (e *Engine) ending(x *entry) bool {
 	return e.shutdown != nil || x.state.Active == unit.Deactivating || x.state.Active.IsDown() ||
-		x.job != nil && (x.job.irreversible || stopsFirst(x.job.typ))
+		x.job != nil && (x.job.irreversible && e.goingDown() || stopsFirst(x.job.typ))
+}
+
+// downTargets are the units whose start takes the machine down (man systemd.special(7)).
+var downTargets = [...]unit.Name{"shutdown.target", "umount.target", "final.target", "poweroff.target", "reboot.target", "halt.target", "kexec.target", "exit.target"}
+
+// goingDown reports whether the machine is being taken down.
+func (e *Engine) goingDown() bool {
+	for _, n := range downTargets {
+		if x := e.lookup(n); x != nil && (x.state.Active.IsUp() || x.job != nil && x.job.typ == unit.JobStart) {
+			return true
+		}
+	}
+	return e.shutdown != nil
+}
+
+// takesDown reports whether the plan is one that takes the machine down.
+func (p *plan) takesDown() bool {
+	return slices.ContainsFunc(p.order, func(j *planned) bool {
+		return j.typ == unit.JobStart && slices.Contains(downTargets[:], j.x.name)
+	})
 }
 
 // refuseHeld answers what was kept back of x: spawns as failed, the rest is done.

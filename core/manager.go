@@ -70,7 +70,8 @@ func (e *Engine) jobRequest(r *Request, op OpJob, x *entry) {
 		return
 	}
 	// What the manager itself wants is queued, and goes on when the store works again.
-	if e.storeErr != nil && r.settled == nil && op.Type != unit.JobStop && op.Mode != unit.ModeReplaceIrreversibly {
+	begins := e.storeErr != nil && r.settled == nil && op.Type != unit.JobStop
+	if begins && op.Mode != unit.ModeReplaceIrreversibly {
 		e.reply(r, Response{Unit: x.name, Err: &RequestError{x.name, ErrStore, e.storeErr.Error()}})
 		return
 	}
@@ -79,6 +80,9 @@ func (e *Engine) jobRequest(r *Request, op OpJob, x *entry) {
 		return
 	}
 	p, err := e.plan(x, op)
+	if err == nil && begins && !p.takesDown() {
+		err = &RequestError{x.name, ErrStore, e.storeErr.Error()}
+	}
 	if err != nil {
 		e.reply(r, Response{Unit: x.name, Err: err})
 		return

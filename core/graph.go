@@ -24,7 +24,7 @@ type entry struct {
 	gone   bool   // merged into another entry: only a hole in the list
 
 	u        unit.Unit   // nil unless load is LoadLoaded
-	saved    stored      // the stored machine, while u cannot be made from it
+	saved    stored      // the stored machine, while u cannot be made from it, or until the first view after it was
 	quar     *quarantine // the core keeps its hands off it
 	verbatim []byte      // its record, while that is not even read
 

@@ -107,6 +107,9 @@ func (e *Engine) input(in *sys.Input) {
 }
 
 func (e *Engine) unitInput(in *sys.Input, ev unit.Event) {
+	if d, ok := ev.(unit.Done); ok && d.Seq == 0 {
+		return // to what nobody asked for: reattach
+	}
 	if seq := answerSeq(ev); seq != 0 {
 		x := e.lookup(in.Unit)
 		if x == nil || !e.answer1(x, seq) {

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/sysmaster-go/sysmaster/core/sys"
@@ -30,7 +31,9 @@ func (e *Engine) handle(x *entry, ev unit.Event) (refused string) {
 		e.panicked(x, p)
 		return p
 	}
-	e.touch(x)
+	if _, again := ev.(unit.Recovered); !again || x.seq != seq || !e.asShown(x) {
+		e.touch(x)
+	}
 	for _, em := range tx.Effects() {
 		e.effect(x, em)
 	}
@@ -48,6 +51,21 @@ func (e *Engine) handle(x *entry, ev unit.Event) (refused string) {
 		return r
 	}
 	return ""
+}
+
+// asShown reports whether x's machine is what the newest view has of it. Of the many that hear of a restart of the core nearly
+// all are, and need not be written again.
+func (e *Engine) asShown(x *entry) bool {
+	v := e.view.Load()
+	if v == nil || x.index >= v.count {
+		return false
+	}
+	u := v.units[x.index/chunkSize][x.index%chunkSize]
+	if u == nil || u.version != x.typ.Version {
+		return false
+	}
+	e.takeSnapshot(x)
+	return x.u != nil && bytes.Equal(e.snapshot, u.snapshot)
 }
 
 // deliver shields the engine from a unit type that panics.

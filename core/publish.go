@@ -109,7 +109,10 @@ func (e *Engine) unitView(x *entry) *UnitView {
 	if x.quar != nil {
 		v.Quarantine = x.quar.public()
 	}
-	if x.u != nil {
+	if x.u != nil && x.saved.hasUnit { // restored and not changed since
+		v.snapshot, v.version = x.saved.snapshot, x.saved.version
+		x.saved = stored{}
+	} else if x.u != nil {
 		outer := e.doing(stageSnapshot, x.name)
 		e.snapshot = x.u.Snapshot(e.snapshot[:0])
 		v.snapshot, v.version = bytes.Clone(e.snapshot), x.typ.Version

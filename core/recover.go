@@ -322,8 +322,8 @@ func (e *Engine) reconnect(r *Recovery) error {
 }
 
 func (e *Engine) reconnectOne(x *entry) bool {
-	for _, p := range slices.Clone(x.procs) {
-		e.manage(x, unit.Attach{Proc: p.Proc})
+	for _, p := range x.procs {
+		e.reattach(x, p.Proc)
 	}
 	if x.clearing() {
 		e.killRemains(x)
@@ -333,10 +333,17 @@ func (e *Engine) reconnectOne(x *entry) bool {
 		return false
 	}
 	if _, ok := x.u.(unit.ProcHolder); ok && len(x.procs) == 0 && x.cgroup != "" {
-		e.manage(x, unit.Attach{}) // its group may hold processes that the unit does not know
+		e.reattach(x, unit.Proc{}) // its group may hold processes that the unit does not know
 	}
 	e.followUp(recoveredLater{x})
 	return true
+}
+
+// reattach has a process, or x's control group, watched by this core. It is not recorded, and not answered: the
+// next core will need all of them anew. So x's record stays as it is, and the first turn writes what has
+// changed and not as many records as there are services.
+func (e *Engine) reattach(x *entry, p unit.Proc) {
+	e.intents = append(e.intents, e.intent(x, unit.Emitted{Effect: unit.Attach{Proc: p}}))
 }
 
 // resume is step 5.

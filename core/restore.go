@@ -50,6 +50,7 @@ func (e *Engine) remake(x *entry, s stored, err error) {
 	if err == nil && s.hasUnit && x.typ != nil {
 		if x.u, err = e.restoreUnit(x.typ, x.spec, s.version, s.snapshot); err == nil {
 			e.setState(x, x.u.State())
+			x.saved = s // for the first view
 		}
 	}
 	if !e.shareCommon(x) {

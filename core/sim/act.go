@@ -180,7 +180,9 @@ func (m *Machine) carryOut(in sys.Intent) {
 	case unit.Kill:
 		done.None = m.kill(in, f)
 	case unit.Attach:
-		m.answer(in, done) // before what it finds
+		if in.Seq != 0 {
+			m.answer(in, done) // before what it finds
+		}
 		m.attach(in, f)
 		return
 	case unit.Realize:

@@ -88,6 +88,7 @@ func differs(a, b *core.UnitView) string {
 	switch {
 	case b == nil:
 		return "it is not loaded any more"
+	case a.Quarantine == nil && b.Quarantine != nil: // what it is from now on: its stored state is not even read
 	case a.State != b.State:
 		return fmt.Sprintf("it was %v, and is %v", a.State, b.State)
 	case a.Load != b.Load:

@@ -73,7 +73,7 @@ type Input struct {
 // Intent is one committed effect with all that its execution needs.
 type Intent struct {
 	Unit       unit.Name // empty for the manager's own effects
-	Seq        uint64    // unique within Unit
+	Seq        uint64    // unique within Unit; 0: it need not be answered
 	CGroup     string    // the unit's control group relative to the managed root; empty: none
 	Invocation [16]byte  // the unit's present invocation id
 	Spec       *unit.Spec

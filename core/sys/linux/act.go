@@ -13,8 +13,15 @@ func (w *World) answer(in sys.Intent, ev unit.Event) {
 	w.inputs.push(sys.Input{Unit: in.Unit, CGroup: in.CGroup, Body: ev}, nil)
 }
 
-// finish answers with Done and lets the lane go on.
+// finish answers with Done, if an answer is wanted, and lets the lane go on.
 func (w *World) finish(in sys.Intent, err error, next func()) {
+	if in.Seq == 0 {
+		if err != nil {
+			w.note(in.Unit, "recovery", err)
+		}
+		next()
+		return
+	}
 	d := unit.Done{Seq: in.Seq}
 	if err != nil {
 		d.Err = err.Error()

@@ -21,7 +21,7 @@ const controlGroup = ".control"
 // launcher is what Spawn needs.
 type launcher struct {
 	spawner *spawn.Spawner
-	decoder *execspec.Decoder
+	decoder *execspec.Decoder // made for the first that is decoded: a core that only recovers needs none
 	decoded map[unit.Name]decoded
 }
 
@@ -32,7 +32,6 @@ type decoded struct {
 }
 
 func (w *World) startLauncher() (err error) {
-	w.launch.decoder = execspec.NewDecoder()
 	w.launch.decoded = make(map[unit.Name]decoded)
 	if w.cfg.ShimPath == "" {
 		return nil // a World that starts nothing
@@ -58,6 +57,9 @@ func (w *World) settings(s *unit.Spec) (*execspec.Settings, error) {
 	}
 	if d := w.launch.decoded[s.Name]; d.spec == s {
 		return d.settings, nil
+	}
+	if w.launch.decoder == nil {
+		w.launch.decoder = execspec.NewDecoder()
 	}
 	set, err := w.launch.decoder.Decode(s)
 	if err != nil {

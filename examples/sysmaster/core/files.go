@@ -31,6 +31,7 @@ func unitTypes(allowDegraded bool) map[unit.Kind]*unit.Type {
 
 // files is what the machine's files say: unit files and conditions.
 type files struct {
+	types   map[unit.Kind]*unit.Type
 	fs      fs.FS
 	loader  *unitfile.Loader
 	machine condition.Machine
@@ -44,7 +45,7 @@ func newFiles(dirs []string, types map[unit.Kind]*unit.Type, con *console) *file
 	if dirs == nil {
 		dirs = unitfile.DefaultDirs()
 	}
-	f := &files{fs: root, facts: unitfile.ReadFacts(root), dirs: dirs, con: con, machine: conditions.New()}
+	f := &files{types: types, fs: root, facts: unitfile.ReadFacts(root), dirs: dirs, con: con, machine: conditions.New()}
 	f.loader = unitfile.NewLoader(unitfile.Config{FS: root, Dirs: dirs, Facts: f.facts, Types: types})
 	return f
 }

@@ -26,6 +26,7 @@ import (
 
 	"github.com/sysmaster-go/sysmaster/core"
 	"github.com/sysmaster-go/sysmaster/core/control"
+	"github.com/sysmaster-go/sysmaster/core/sys"
 	"github.com/sysmaster-go/sysmaster/core/sys/linux"
 	"github.com/sysmaster-go/sysmaster/core/sys/linux/setup"
 	"github.com/sysmaster-go/sysmaster/core/sys/linux/spawn"
@@ -98,18 +99,21 @@ func run(screen *os.File) error {
 	}
 	trial := os.Getenv(fdstore.EnvRole) == fdstore.RoleTrial
 	env := prepare(con, trial)
+	loading := make(chan *files, 1)
+	go func() { loading <- newFiles(opt.unitPath, unitTypes(opt.allowDegraded), con) }() // while init and the disk are waited for
 	groups, groupPath := openCgroups(con)
 	boots := countBoot(con)
 	opt.unit = boots.rescue(opt.unit, opt.bootAttempts)
-	types := unitTypes(opt.allowDegraded)
-	files := newFiles(opt.unitPath, types, con)
+	var files *files // there before the first turn
 	ups := newUpgrades(client)
 	world, err := linux.New(linux.Config{
 		Init: client, CGroup: groups, CGroupPath: groupPath, ShimPath: opt.shim,
 		Env: env, AllowDegraded: opt.allowDegraded,
-		Load: files.load, Check: files.check, Observe: con.note,
-		Reexec: func() { os.Exit(0) }, // init starts a fresh one, which recovers
-		Told:   ups.told,
+		Load:    func(l sys.Load) []*unit.Spec { return files.load(l) },
+		Check:   func(list []unit.Condition) []bool { return files.check(list) },
+		Observe: con.note,
+		Reexec:  func() { os.Exit(0) }, // init starts a fresh one, which recovers
+		Told:    ups.told,
 	})
 	if err != nil {
 		return err
@@ -132,7 +136,8 @@ func run(screen *os.File) error {
 	if err != nil {
 		return err
 	}
-	m := &manager{post: world.Post}
+	files = <-loading
+	m := &manager{ready: make(chan struct{}), post: world.Post}
 	server, err := control.New(control.Config{
 		Manager: m, CGroups: newGroupReader(groups, groupPath), Command: commandLine, Info: files.info(groupPath, boots),
 		FileState: files.state, Observe: con.control, Crashes: dead, Upgrades: ups,
@@ -140,8 +145,11 @@ func run(screen *os.File) error {
 	if err != nil {
 		return err
 	}
-	engine, err := newEngine(con, openState(world, opt.stateSize, con), core.Config{
-		World: world.Sys(), Types: types, Seed: seed, BootID: files.facts.BootID, Recorder: recorder(world, con),
+	if err := serve(server, world); err != nil {
+		return err
+	}
+	m.engine, err = newEngine(con, openState(world, opt.stateSize, con), core.Config{
+		World: world.Sys(), Types: files.types, Seed: seed, BootID: files.facts.BootID, Recorder: recorder(world, con),
 		Boot:  core.Boot{Unit: opt.unit, Fallbacks: []unit.Name{"rescue.target", "emergency.target"}},
 		Found: found(groups),
 		Observe: func(ev core.Event) {
@@ -157,7 +165,19 @@ func run(screen *os.File) error {
 	if err != nil {
 		return err
 	}
-	m.engine = engine
+	close(m.ready)
+	turns := 0
+	return m.engine.Run(func() bool {
+		if turns++; turns == 2 { // the first one is over
+			tidy()
+		}
+		return false
+	})
+}
+
+// serve lets clients in. They are greeted while the core recovers; what they ask is answered from what it has recovered
+// (manager.View).
+func serve(server *control.Server, world *linux.World) error {
 	listener, err := controlSocket(world)
 	if err != nil {
 		return err
@@ -170,13 +190,7 @@ func run(screen *os.File) error {
 			panic(err) // a core that nobody can talk to: the next one may do better
 		}
 	}()
-	turns := 0
-	return engine.Run(func() bool {
-		if turns++; turns == 2 { // the first one is over
-			tidy()
-		}
-		return false
-	})
+	return nil
 }
 
 // prepare does what systemd's PID 1 does at boot beside units; all of it may be repeated. The
@@ -206,11 +220,15 @@ func prepare(con *console, trial bool) []string {
 // manager is the engine as the control server sees it.
 type manager struct {
 	engine *core.Engine
+	ready  chan struct{} // closed when engine is there
 	post   func(any) error
 }
 
-// View is the newest picture.
-func (m *manager) View() *core.View { return m.engine.View() }
+// View is the newest picture. It waits for the first one, which is what was recovered.
+func (m *manager) View() *core.View {
+	<-m.ready
+	return m.engine.View()
+}
 
 // Submit queues a request.
 func (m *manager) Submit(r *core.Request) error { return m.post(r) }

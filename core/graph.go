@@ -102,21 +102,43 @@ func (x *entry) orphaned() bool { return x.u == nil && x.quar == nil && x.state.
 // link adds the edges that x's own specification asks for, in both directions. Edges that
 // both units ask for stand twice, which costs a second look and nothing else.
 func (e *Engine) link(x *entry) {
-	if x.spec == nil || x.gone {
-		return
+	implied := e.impliedBy(x)
+	if x.spec != nil && !x.gone {
+		x.reserve([][]unit.Dep{x.spec.Deps, implied})
 	}
-	var implied []unit.Dep
-	if x.typ != nil && x.load == unit.LoadLoaded && x.typ.Implied != nil {
-		implied = e.implied(x)
+	for d := range depsOf(x, implied) {
+		e.addDep(x, d)
 	}
-	lists := [...][]unit.Dep{x.spec.Deps, implied}
-	x.reserve(lists[:])
-	for _, l := range lists {
-		for i := range l {
-			e.addDep(x, &l[i])
+	e.place(x)
+}
+
+// impliedBy are the dependencies that follow from x's kind and settings.
+func (e *Engine) impliedBy(x *entry) []unit.Dep {
+	if x.spec == nil || x.gone || x.typ == nil || x.load != unit.LoadLoaded || x.typ.Implied == nil {
+		return nil
+	}
+	return e.implied(x)
+}
+
+// depsOf walks over the dependencies that x's own specification asks for.
+func depsOf(x *entry, implied []unit.Dep) func(func(*unit.Dep) bool) {
+	return func(yield func(*unit.Dep) bool) {
+		if x.spec == nil || x.gone {
+			return
+		}
+		for _, l := range [...][]unit.Dep{x.spec.Deps, implied} {
+			for i := range l {
+				if !yield(&l[i]) {
+					return
+				}
+			}
 		}
 	}
-	if x.typ == nil || x.load != unit.LoadLoaded {
+}
+
+// place finds x's control group once its edges are there.
+func (e *Engine) place(x *entry) {
+	if x.spec == nil || x.gone || x.typ == nil || x.load != unit.LoadLoaded {
 		return
 	}
 	if x.cgroup == "" || x.state.Active.IsDown() && x.quar == nil { // else its processes are where they were started
@@ -145,8 +167,15 @@ func (x *entry) reserve(lists [][]unit.Dep) {
 }
 
 func (e *Engine) addDep(x *entry, d *unit.Dep) {
+	if y := e.end(x, d); y != nil {
+		addEdge(x, y, d)
+	}
+}
+
+// end is the unit that a dependency of x leads to; nil for none.
+func (e *Engine) end(x *entry, d *unit.Dep) *entry {
 	if d.Unit == "" { // RequiresMountsFor: there are no mount units yet that could satisfy it
-		return
+		return nil
 	}
 	y := e.names[d.Unit]
 	if y == nil {
@@ -155,14 +184,15 @@ func (e *Engine) addDep(x *entry, d *unit.Dep) {
 				e.crowded = true
 				e.say(unit.LevelErr, x.name, "too many units: dependencies on further ones are ignored")
 			}
-			return
+			return nil
 		}
 		y = e.intern(d.Unit)
 	}
-	if y == x {
-		return
-	}
-	if x.hasEdge(d.Rel, y) {
+	return y
+}
+
+func addEdge(x, y *entry, d *unit.Dep) {
+	if y == x || x.hasEdge(d.Rel, y) {
 		return
 	}
 	x.edges[d.Rel] = append(x.edges[d.Rel], edge{y, d.Pos, d.Origin})
@@ -185,12 +215,17 @@ func (x *entry) hasEdge(r unit.Relation, y *entry) bool {
 	return false
 }
 
+// memberRelations are those by which a target pulls in its members.
+var memberRelations = [...]unit.Relation{unit.Requires, unit.Requisite, unit.Wants, unit.BindsTo, unit.PartOf, unit.Upholds}
+
+func isMember(r unit.Relation) bool { return slices.Contains(memberRelations[:], r) }
+
 // linkMembers orders a target after what it pulls in (man systemd.target(5), Default Dependencies).
 func (e *Engine) linkMembers(x *entry) {
 	if x.typ == nil || !x.typ.AfterMembers || !x.common.DefaultDependencies {
 		return
 	}
-	for _, r := range [...]unit.Relation{unit.Requires, unit.Requisite, unit.Wants, unit.BindsTo, unit.PartOf, unit.Upholds} {
+	for _, r := range memberRelations {
 		for _, m := range x.edges[r] {
 			if m.to.load != unit.LoadLoaded || !m.to.common.DefaultDependencies {
 				continue
@@ -210,9 +245,7 @@ func (e *Engine) relink() {
 			x.edges[r] = nil
 		}
 	}
-	for i := 0; i < len(e.list); i++ { // link may append stubs
-		e.link(e.list[i])
-	}
+	e.linkAll()
 	for _, x := range e.list {
 		e.linkMembers(x)
 	}
@@ -220,17 +253,72 @@ func (e *Engine) relink() {
 	e.generation++
 }
 
+// linkAll is link for all units. It counts first, so that each list of edges is made once and has its right size: thousands
+// of units may point to the same target.
+func (e *Engine) linkAll() {
+	type counts [unit.NumRelations]int32
+	var (
+		implied = make([][]unit.Dep, 0, len(e.list))
+		ends    []*entry // of each dependency, in the order of the walk; nil: it is no edge
+		count   = make([]counts, len(e.list), len(e.list)+len(e.list)/8)
+	)
+	for i := 0; i < len(e.list); i++ { // end may append stubs
+		x := e.list[i]
+		implied = append(implied, e.impliedBy(x))
+		members := x.typ != nil && x.typ.AfterMembers
+		for d := range depsOf(x, implied[i]) {
+			y := e.end(x, d)
+			ends = append(ends, y)
+			if y == nil || y == x {
+				continue
+			}
+			for len(count) < len(e.list) {
+				count = append(count, counts{})
+			}
+			count[i][d.Rel]++
+			count[y.index][d.Rel.Inverse()]++
+			if members && isMember(d.Rel) { // linkMembers
+				count[i][unit.After]++
+				count[y.index][unit.Before]++
+			}
+		}
+	}
+	for i, x := range e.list {
+		total := int32(0)
+		for _, n := range count[i] {
+			total += n
+		}
+		room := make([]edge, total)
+		for r, n := range count[i] {
+			if n > 0 {
+				x.edges[r], room = room[:0:n], room[n:]
+			}
+		}
+	}
+	for i, x := range e.list {
+		for d := range depsOf(x, implied[i]) {
+			if y := ends[0]; y != nil {
+				addEdge(x, y, d)
+			}
+			ends = ends[1:]
+		}
+		e.place(x)
+	}
+}
+
 // sortEdges makes every walk of the graph follow unit names, so that the order in which
 // files were read never shows.
 func (e *Engine) sortEdges(list []*entry) {
 	for _, x := range list {
 		for r := range x.edges {
-			if len(x.edges[r]) > 1 {
-				slices.SortStableFunc(x.edges[r], func(a, b edge) int { return cmp.Compare(a.to.name, b.to.name) })
+			if l := x.edges[r]; len(l) > 1 && !slices.IsSortedFunc(l, byEnd) {
+				slices.SortStableFunc(l, byEnd)
 			}
 		}
 	}
 }
+
+func byEnd(a, b edge) int { return cmp.Compare(a.to.name, b.to.name) }
 
 // cgroupOf is where the unit's processes live, relative to the managed root: under its
 // slice, or for a slice the path of its name.

@@ -120,14 +120,14 @@ func (e *Engine) confine(x *entry) bool {
 // was the poison, not even that.
 func (e *Engine) restoreConfined(x *entry, data []byte) {
 	if x.quar.stage == stageDecode {
-		x.verbatim = data
+		x.verbatim = slices.Clone(data)
 		return
 	}
 	s, err := decodeUnit(data, x, e.shared)
 	e.setState(x, quarantineState)
 	x.saved = s
 	if err != nil {
-		x.verbatim = data
+		x.verbatim = slices.Clone(data)
 	}
 }
 

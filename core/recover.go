@@ -90,6 +90,7 @@ func (e *Engine) loadStore(r *Recovery) (state.Report, error) {
 	units := make(map[string][]byte, n)
 	meta := false
 	var dec specDecoder
+	var data arena
 	outer := e.doing(stageLoad, "")
 	report, err := e.cfg.Store.Load(func(r state.Record) error {
 		switch r.Segment {
@@ -105,7 +106,7 @@ func (e *Engine) loadStore(r *Recovery) (state.Report, error) {
 		case state.Specs:
 			specs[r.Key] = e.readSpec(&dec, r)
 		case state.Units:
-			units[r.Key] = slices.Clone(r.Data)
+			units[r.Key] = data.keep(r.Data)
 		}
 		return nil
 	})
@@ -139,6 +140,20 @@ func (e *Engine) loadStore(r *Recovery) (state.Report, error) {
 		}
 	}
 	return report, nil
+}
+
+// arena keeps copies of many small pieces that are needed for the same time.
+type arena struct{ room []byte }
+
+const arenaPiece = 256 << 10
+
+func (a *arena) keep(b []byte) []byte {
+	if a.room == nil || cap(a.room)-len(a.room) < len(b) {
+		a.room = make([]byte, 0, max(arenaPiece, len(b)))
+	}
+	from := len(a.room)
+	a.room = append(a.room, b...)
+	return a.room[from:len(a.room):len(a.room)]
 }
 
 // readMeta reports whether the engine's own record could be read.

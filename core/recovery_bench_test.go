@@ -106,7 +106,7 @@ func BenchmarkRecoverFromLog(b *testing.B) {
 			for b.Loop() {
 				log, _, err := state.Open(state.Config{Dir: dir})
 				require.NoError(b, err)
-				w := &bench{now: now}
+				w := &bench{now: now, deaf: true}
 				e := recovered(b, w, log, "default.target")
 				_, err = e.Step()
 				require.NoError(b, err)

@@ -20,6 +20,12 @@ type index struct {
 	live  int64 // bytes of the newest values
 }
 
+// room makes the index, for about n keys.
+func (x *index) room(n int) {
+	x.byKey = make(map[Key]int32, n)
+	x.slots = make([]slot, 0, n)
+}
+
 func (x *index) put(k Key, file *dataFile, off int64, n int, crc uint32) {
 	i, ok := x.byKey[k]
 	if !ok {

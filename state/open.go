@@ -51,7 +51,6 @@ func Open(cfg Config) (*Log, Report, error) {
 		cfg.Salt = randomSalt()
 	}
 	l := &Log{cfg: cfg, fs: cfg.FS, tab: crc32.MakeTable(crc32.Castagnoli)}
-	l.index.byKey = make(map[Key]int32)
 	l.report.Format = Format
 	if err := l.lock(); err != nil {
 		return nil, l.report, err
@@ -60,6 +59,7 @@ func Open(cfg Config) (*Log, Report, error) {
 	if err != nil {
 		return nil, l.report, errors.Join(err, l.Close())
 	}
+	l.makeRoom()
 	l.replay()
 	for _, name := range tmp { // a compaction that did not finish
 		if err := l.fs.Remove(name); err != nil {
@@ -77,6 +77,20 @@ func Open(cfg Config) (*Log, Report, error) {
 	rep := l.report
 	rep.Problems = slices.Clone(rep.Problems)
 	return l, rep, nil
+}
+
+// usualRecord is the size of most records in a snapshot.
+const usualRecord = 1024
+
+// makeRoom makes the index for about as many keys as there are in the snapshots.
+func (l *Log) makeRoom() {
+	n := int64(0)
+	for s := range Segment(segments) {
+		if f := l.newestSnapshot(s); f != nil {
+			n += f.size / usualRecord
+		}
+	}
+	l.index.room(int(min(n, 1<<17)))
 }
 
 // tidy compacts at once when there are very many logs: a core that dies again and again before it is ever idle must

@@ -93,49 +93,50 @@ func (k *Key) Apply(cfg any, value string) error {
 
 // KeySet finds keys by section and name. Safe for concurrent use after NewKeySet.
 type KeySet struct {
-	byName map[[2]string]*Key
-	list   []Key
+	sections map[string]map[string]*Key // by section, then name
+	list     []Key
 }
 
 // NewKeySet indexes keys; a key given twice is a bug of the caller and panics.
 func NewKeySet(groups ...[]Key) *KeySet {
-	s := &KeySet{byName: make(map[[2]string]*Key)}
+	s := &KeySet{sections: make(map[string]map[string]*Key)}
 	for _, g := range groups {
 		s.list = append(s.list, g...)
 	}
 	for i := range s.list {
 		k := &s.list[i]
-		id := [2]string{k.Section, k.Name}
-		if s.byName[id] != nil {
+		names := s.sections[k.Section]
+		if names == nil {
+			names = make(map[string]*Key)
+			s.sections[k.Section] = names
+		}
+		if names[k.Name] != nil {
 			panic(fmt.Sprintf("unit: key %s.%s is defined twice", k.Section, k.Name))
 		}
-		s.byName[id] = k
+		names[k.Name] = k
 	}
 	return s
 }
 
 // Lookup finds a key; nil when there is none.
-func (s *KeySet) Lookup(section, name string) *Key { return s.byName[[2]string{section, name}] }
+func (s *KeySet) Lookup(section, name string) *Key { return s.sections[section][name] }
 
 // Keys are all keys, in the order in which they were given. The slice is shared: read only.
 func (s *KeySet) Keys() []Key { return s.list }
 
 // HasSection reports whether any key belongs to section.
-func (s *KeySet) HasSection(section string) bool {
-	for i := range s.list {
-		if s.list[i].Section == section {
-			return true
-		}
-	}
-	return false
-}
+func (s *KeySet) HasSection(section string) bool { return s.sections[section] != nil }
 
 // Decode replays the settings of spec that keys know into cfg. The loader has already
 // accepted them, so an error means that spec came from another version; it names the setting.
 func Decode(spec *Spec, keys *KeySet, cfg any) error {
+	section, names := "", keys.sections[""] // of the setting before: they come together
 	for i := range spec.Settings {
 		st := &spec.Settings[i]
-		k := keys.Lookup(st.Section, st.Key)
+		if st.Section != section {
+			section, names = st.Section, keys.sections[st.Section]
+		}
+		k := names[st.Key]
 		if k == nil {
 			continue
 		}

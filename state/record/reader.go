@@ -30,6 +30,22 @@ func NewReader(data string) Reader { return Reader{rest: data} }
 
 // Next goes to the next field; false at the end and after an error.
 func (r *Reader) Next() bool {
+	if b := r.rest; len(b) > 1 && r.err == nil && b[0]|b[1] < 0x80 && b[0]>>kindBits != 0 { // one byte each, as nearly always
+		k, end := Kind(b[0]&kindMask), 2
+		if k.hasLength() {
+			end += int(b[1])
+		}
+		if end <= len(b) {
+			r.head.tag, r.head.kind, r.head.num = uint32(b[0]>>kindBits), k, uint64(b[1])
+			r.text, r.rest = b[2:end], b[end:]
+			r.at += end
+			return true
+		}
+	}
+	return r.next()
+}
+
+func (r *Reader) next() bool {
 	if r.err != nil || r.rest == "" {
 		return false
 	}

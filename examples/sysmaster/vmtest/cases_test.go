@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sysmaster-go/sysmaster/examples/sysmaster/vmtest"
 )
 
 // testCase is one assertion on a booted server. The cases of a list run in order on one machine and leave it as they found it.
@@ -34,6 +36,8 @@ func serverCases() []testCase {
 		{"dbus answers on its socket", dbusAnswers},
 		{"dbus starts when its socket is connected to", dbusIsActivated},
 		{"each oneshot ran once", countedOnce},
+		{"limits reach the kernel", limitsAreWritten},
+		{"the OOM killer is told of", greedIsKilled},
 	}
 }
 
@@ -157,4 +161,27 @@ func mainStaysDead(unit string, kill func(*testing.T, *guest, int)) func(*testin
 		g.do(t, "start", unit)
 		isActive(unit)(t, g)
 	}
+}
+
+func limitsAreWritten(t *testing.T, g *guest) {
+	g.do(t, "start", vmtest.LimitedUnit)
+	group := "/sys/fs/cgroup" + g.property(t, vmtest.LimitedUnit, "ControlGroup") + "/"
+	for file, want := range vmtest.Limits() {
+		r, err := g.Run(limit(t, stepLimit), "cat", group+file)
+		require.NoError(t, err)
+		require.Equal(t, want, strings.TrimSpace(r.Stdout), "%s %s", file, r.Stderr)
+	}
+	g.do(t, "stop", vmtest.LimitedUnit)
+	r, err := g.Run(limit(t, stepLimit), "ls", "-d", group)
+	require.NoError(t, err)
+	require.NotZero(t, r.Exit, "the control group is removed")
+}
+
+func greedIsKilled(t *testing.T, g *guest) {
+	g.do(t, "start", vmtest.GreedyUnit)
+	until(t, stepLimit, vmtest.GreedyUnit+" to fail", func(ctx context.Context) (bool, string) {
+		out, _ := g.control(ctx, "show", "-p", "ActiveState", "-p", "Result", vmtest.GreedyUnit)
+		return out == "ActiveState=failed\nResult=oom-kill" || out == "Result=oom-kill\nActiveState=failed", out
+	})
+	g.do(t, "reset-failed", vmtest.GreedyUnit)
 }

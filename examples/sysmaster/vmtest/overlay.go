@@ -129,10 +129,40 @@ ExecStart=/bin/sh -c 'echo started >> ` + countDir + `%i.start'
 ExecStop=/bin/sh -c 'echo stopped >> ` + countDir + `%i.stop'
 `
 
+// Limits are what LimitedUnit asks for, by file of its control group.
+func Limits() map[string]string {
+	return map[string]string{
+		"memory.max": "33554432", "memory.high": "31457280", "memory.swap.max": "1048576", "pids.max": "33",
+		"cpu.weight": "77", "cpu.max": "20000 100000",
+	}
+}
+
+// LimitedUnit and GreedyUnit show that limits reach the kernel. The second takes more memory than it may.
+const (
+	LimitedUnit = "limited.service"
+	GreedyUnit  = "greedy.service"
+
+	limits = `[Service]
+MemoryMax=32M
+MemoryHigh=30M
+MemorySwapMax=1M
+TasksMax=33
+CPUWeight=77
+CPUQuota=20%
+ExecStart=/bin/sleep infinity
+`
+	greed = `[Service]
+MemoryMax=8M
+MemorySwapMax=0
+ExecStart=/bin/sh -c 'x=0123456789abcdef; while :; do x=$$x$$x; done'
+`
+)
+
 // ServerFiles are laid over the Debian root for the machine test: the masks, and oneshot units that count their runs. The first half
 // of those has no order, the second is a chain, so that there is something to be interrupted at any moment of the boot.
 func ServerFiles() []image.File {
-	files := append(maskFiles(), text(unitDir+"count@.service", countUnit), text(countDir+".keep", ""))
+	files := append(maskFiles(), text(unitDir+"count@.service", countUnit), text(countDir+".keep", ""),
+		text(unitDir+LimitedUnit, limits), text(unitDir+GreedyUnit, greed))
 	for i := 1; i <= Counted; i++ {
 		name := fmt.Sprintf("count@%d.service", i)
 		files = append(files, image.File{Path: unitDir + "multi-user.target.wants/" + name, Link: "../count@.service"})

@@ -43,19 +43,19 @@ func (e *Engine) encodeDirty() {
 		}
 		e.takeSnapshot(x)
 		if x.specDirty {
-			e.records = append(e.records, state.Record{Segment: state.Specs, Key: string(x.name), Version: specVersion, Data: encodeSpec(x.spec)})
+			e.records = append(e.records, state.Record{Segment: state.Specs, Key: string(x.name), Version: e.formats.version("spec"), Data: encodeSpec(x.spec)})
 			marks = append(marks, -1)
 		}
 		if x.untouched() {
 			continue
 		}
 		e.encodeUnit(&e.enc, x)
-		e.records = append(e.records, state.Record{Segment: state.Units, Key: string(x.name), Version: unitVersion})
+		e.records = append(e.records, state.Record{Segment: state.Units, Key: string(x.name), Version: e.formats.version("unit")})
 		marks = append(marks, e.enc.Len())
 	}
 	if e.metaDirty {
 		e.encodeMeta(&e.enc)
-		e.records = append(e.records, state.Record{Segment: state.Meta, Key: metaKey, Version: metaVersion})
+		e.records = append(e.records, state.Record{Segment: state.Meta, Key: metaKey, Version: e.formats.version("engine")})
 		marks = append(marks, e.enc.Len())
 	}
 	if e.quarDirty {
@@ -109,6 +109,7 @@ func (e *Engine) encodeMeta(enc *record.Encoder) {
 		}
 	}
 	enc.OptString(8, cmp.Or(e.cfg.BootID, e.bootID))
+	e.formats.encode(enc, 9)
 	enc.Raw(e.unknown)
 }
 
@@ -157,6 +158,8 @@ func (e *Engine) decodeMeta(data []byte) error {
 			return err
 		case 8:
 			return record.String(f, &e.bootID)
+		case 9:
+			return e.formats.decode(f)
 		}
 		e.unknown.Keep(f)
 		return nil

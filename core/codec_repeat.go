@@ -143,7 +143,7 @@ func (e *Engine) encodeRepeats(marks []int) []int {
 	}
 	for _, a := range e.repeats.dirty {
 		encodeAsked(&e.enc, a)
-		e.records = append(e.records, state.Record{Segment: state.Meta, Key: a.record(), Version: repeatVersion})
+		e.records = append(e.records, state.Record{Segment: state.Meta, Key: a.record(), Version: e.formats.version("request")})
 		marks = append(marks, e.enc.Len())
 	}
 	return marks

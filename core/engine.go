@@ -72,6 +72,11 @@ type Config struct {
 	// BootID tells one boot of the machine from another (/proc/sys/kernel/random/boot_id). If the stored
 	// state is of another boot, New gives ErrOtherBoot. Empty: not known, and nothing is compared.
 	BootID string
+	// Hold has nothing written that the program could not read that wrote what is in Store, until Release: this
+	// one may have to make room for it again. New gives a *FormatError if it cannot do that.
+	Hold bool
+
+	formats func([]format) []format // for tests: versions of a program that is not there yet
 }
 
 // Boot is the first job.
@@ -164,6 +169,8 @@ type Engine struct {
 	reloadedBy *Request       // who asked for what applyReload does now
 	clearers   []clearer      // requests that wait for a unit to be rid of old processes
 
+	formats formats
+
 	rec       *recorder
 	quar      map[unit.Name]*quarantine // units, loaded or not
 	poisons   []*quarantine             // requests, jobs and signals
@@ -202,6 +209,10 @@ func New(cfg Config) (*Engine, error) {
 		commonKeys: unit.NewKeySet(unit.CommonKeys(), unit.ServiceCompatKeys()),
 	}
 	e.collectProc = func(role string, p unit.Proc) { e.procScratch = append(e.procScratch, ProcView{role, p}) }
+	e.formats = formats{ownFormats(cfg.Types), make(map[string]uint32), cfg.Hold}
+	if cfg.formats != nil {
+		e.formats.own = cfg.formats(e.formats.own)
+	}
 	e.now = cfg.World.Clock.Now()
 	e.rec = openRecorder(cfg.Recorder, e.now.Mono)
 	if err := e.recover(); err != nil {

@@ -185,7 +185,7 @@ func (e *Engine) pardon() {
 
 // encodeQuarantine adds the record of all quarantines to the commit.
 func (e *Engine) encodeQuarantine() {
-	r := state.Record{Segment: state.Meta, Key: quarantineKey, Version: quarantineVersion}
+	r := state.Record{Segment: state.Meta, Key: quarantineKey, Version: e.formats.version("quarantine")}
 	if len(e.quar)+len(e.poisons) > 0 {
 		var enc record.Encoder
 		for _, n := range slices.Sorted(maps.Keys(e.quar)) {

@@ -120,6 +120,13 @@ func (e *Engine) loadStore(r *Recovery) (state.Report, error) {
 		}
 		e.metaDirty = true
 	}
+	if meta {
+		if err := e.formats.check(); err != nil {
+			return report, err
+		}
+	} else if len(specs) == 0 {
+		e.formats.held = false // there is nothing to go back to
+	}
 	for _, p := range report.Problems {
 		e.say(unit.LevelErr, "", "state store: "+p.String())
 	}

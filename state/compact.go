@@ -318,7 +318,7 @@ func (l *Log) copyRecord(c *compaction, s *slot) error {
 func (l *Log) beginSnapshot(c *compaction) error {
 	name := fileName(c.segment.String(), c.target)
 	f, err := l.create(name+tmpSuffix, header{
-		format: Format, kind: kindSnapshot, segment: c.segment, number: c.target, salt: l.cfg.Salt,
+		format: l.format, kind: kindSnapshot, segment: c.segment, number: c.target, salt: l.cfg.Salt,
 	})
 	if err != nil {
 		return err
@@ -332,7 +332,7 @@ func (l *Log) writePart(c *compaction, typ uint8) error {
 	c.parts++
 	c.count += uint64(len(l.locs))
 	b := l.enc.Data()
-	sealFrame(b, typ, c.parts, c.out.seed, l.tab)
+	sealFrame(b, typ, c.out.hdr.format, c.parts, c.out.seed, l.tab)
 	if _, err := c.out.f.WriteAt(b, c.out.size); err != nil {
 		return commitError("write", c.out.name+tmpSuffix, err)
 	}

@@ -24,12 +24,19 @@ type Config struct {
 	MaxRecord int // bytes of Data, default 1 MiB; a Maintain slice copies at least one record
 	MaxCommit int // bytes of all Data and keys of a commit, default 64 MiB
 
+	// Hold has new files written in the format that was found, until Release: the program that wrote them may
+	// have to read them again.
+	Hold bool
+
 	// Salt is a number that the authors of records cannot guess (see format.go). Zero takes one from the
 	// kernel for a DirFS, and is taken as it is for others, so that tests are reproducible.
 	Salt uint64
+
+	newest uint32 // of formats; only tests set it
 }
 
 func (c *Config) defaults() {
+	c.newest = cmp.Or(c.newest, Format)
 	c.Reserve = cmp.Or(c.Reserve, 1<<20)
 	c.Reserve = max(c.Reserve, 0)
 	c.CompactAt = cmp.Or(c.CompactAt, 1<<20)

@@ -7,7 +7,8 @@ import (
 	"github.com/sysmaster-go/sysmaster/state/record"
 )
 
-// Format is the newest store format, the one that is written.
+// Format is the newest store format. It is the one that is written, except while Config.Hold keeps to the one that was
+// found: whoever raises it goes on writing the old ones.
 const Format = 1
 
 // MaxKey is the greatest length of a key in bytes.
@@ -111,10 +112,10 @@ type frame struct {
 	content uint32
 }
 
-func sealFrame(b []byte, typ uint8, seq uint64, seed uint32, tab *crc32.Table) {
+func sealFrame(b []byte, typ uint8, format uint32, seq uint64, seed uint32, tab *crc32.Table) {
 	le := binary.LittleEndian
 	le.PutUint16(b, frameMagic)
-	b[2], b[3] = typ, Format
+	b[2], b[3] = typ, uint8(format)
 	le.PutUint32(b[4:], uint32(len(b)-frameSize))
 	le.PutUint64(b[8:], seq)
 	le.PutUint32(b[16:], crc32.Update(seed, tab, b[frameSize:]))

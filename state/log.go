@@ -29,6 +29,8 @@ type Log struct {
 	noRoom bool   // the file system cannot set space aside
 	number uint64 // the greatest number of any file
 	seq    uint64 // of the last commit
+	format uint32 // of new files
+	found  uint32 // the newest one that was found; 0: no file
 
 	index  index
 	dirty  [segments]bool // records in logs that its snapshot does not have
@@ -130,7 +132,7 @@ func (l *Log) write() error {
 		return err
 	}
 	b, t := l.enc.Data(), l.tail
-	sealFrame(b, frameCommit, l.seq+1, t.seed, l.tab)
+	sealFrame(b, frameCommit, t.hdr.format, l.seq+1, t.seed, l.tab)
 	if err := l.room(int64(len(b))); err != nil {
 		return err
 	}
@@ -263,3 +265,6 @@ func (l *Log) Close() error {
 	l.files, l.tail = nil, nil
 	return err
 }
+
+// Release ends Config.Hold: files that are begun from now on have the newest format.
+func (l *Log) Release() { l.cfg.Hold, l.format = false, l.cfg.newest }

@@ -51,7 +51,7 @@ func Open(cfg Config) (*Log, Report, error) {
 		cfg.Salt = randomSalt()
 	}
 	l := &Log{cfg: cfg, fs: cfg.FS, tab: crc32.MakeTable(crc32.Castagnoli)}
-	l.report.Format = Format
+	l.report.Format = cfg.newest
 	if err := l.lock(); err != nil {
 		return nil, l.report, err
 	}
@@ -60,6 +60,9 @@ func Open(cfg Config) (*Log, Report, error) {
 		return nil, l.report, errors.Join(err, l.Close())
 	}
 	l.makeRoom()
+	if l.format = cfg.newest; cfg.Hold && l.found != 0 {
+		l.format = l.found
+	}
 	l.replay()
 	for _, name := range tmp { // a compaction that did not finish
 		if err := l.fs.Remove(name); err != nil {
@@ -169,11 +172,12 @@ func (l *Log) openFile(name string, want header) error {
 	}
 	h, ok := parseHeader(b, l.tab)
 	switch {
-	case ok && h.format > Format:
-		return &VersionError{File: name, Have: h.format, Max: Format}
+	case ok && h.format > l.cfg.newest:
+		return &VersionError{File: name, Have: h.format, Max: l.cfg.newest}
 	case ok && h.format > 0 && h.kind == want.kind && h.segment == want.segment && h.number == want.number:
 		d.hdr, d.seed = h, seedOf(h.salt, l.tab)
 		l.report.Format = min(l.report.Format, h.format)
+		l.found = max(l.found, h.format)
 		if d.size >= dataStart {
 			return nil
 		}

@@ -98,7 +98,7 @@ func (l *Log) newLog() error {
 
 // begun writes a new log's header and makes it the tail.
 func (l *Log) begun(next *dataFile, alloc int64) error {
-	h := header{format: Format, kind: kindLog, number: l.number, salt: l.cfg.Salt, base: l.seq + 1}
+	h := header{format: l.format, kind: kindLog, number: l.number, salt: l.cfg.Salt, base: l.seq + 1}
 	_, err := next.f.WriteAt(h.bytes(l.tab), 0)
 	if err == nil && l.cfg.Sync {
 		err = errors.Join(next.f.Sync(), l.fs.SyncDir())

@@ -148,7 +148,7 @@ func run(screen *os.File) error {
 	if err := serve(server, world); err != nil {
 		return err
 	}
-	m.engine, err = newEngine(con, openState(world, opt.stateSize, con), core.Config{
+	m.engine, err = newEngine(con, ups, openState(world, opt.stateSize, con), core.Config{
 		World: world.Sys(), Types: files.types, Seed: seed, BootID: files.facts.BootID, Recorder: recorder(world, con),
 		Boot:  core.Boot{Unit: opt.unit, Fallbacks: []unit.Name{"rescue.target", "emergency.target"}},
 		Found: found(groups),

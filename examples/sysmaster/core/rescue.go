@@ -35,7 +35,9 @@ func recorder(w *linux.World, con *console) core.Recorder {
 
 // newEngine opens the state and recovers from it. It begins with an empty one, and keeps the old as evidence, if
 // the state is of another boot, or if this is the core that is to save a machine whose cores die.
-func newEngine(con *console, files state.FS, cfg core.Config) (*core.Engine, error) {
+//
+// As long as this core may have to make room for the one before (probation), it writes what that one can read.
+func newEngine(con *console, ups *upgrades, files state.FS, cfg core.Config) (*core.Engine, error) {
 	rescue := os.Getenv(fdstore.EnvRole) == fdstore.RoleRescue
 	if rescue {
 		con.say(unit.LevelErr, "The manager could not be kept alive. This is its rescue: what it knew is set aside, services run on.", true)
@@ -48,12 +50,15 @@ func newEngine(con *console, files state.FS, cfg core.Config) (*core.Engine, err
 		cfg.Found = nil
 	}
 	for again := false; ; again = true {
-		store, _, err := state.Open(state.Config{FS: files})
+		store, _, err := state.Open(state.Config{FS: files, Hold: true})
 		if err != nil {
 			return nil, err
 		}
-		cfg.Store = store
+		cfg.Store, cfg.Hold = store, true
 		engine, err := core.New(cfg)
+		if err == nil {
+			ups.whenSettled(func() { store.Release(); engine.Release() })
+		}
 		if !errors.Is(err, core.ErrOtherBoot) || again {
 			return engine, err
 		}

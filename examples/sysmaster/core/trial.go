@@ -22,9 +22,9 @@ import (
 // (preflight), and in its place (trial). Both recover from a copy of the state, in a
 // world in which nothing can be done.
 //
-// That the old core can read the log again afterwards rests on the log's rules: unknown fields are kept,
-// and a version that raises state.Format goes on writing the old format while init's About says
-// that the probation lasts.
+// That the old core can read the log again afterwards rests on the log's rules: unknown fields are kept, and
+// while init's About says that the probation lasts, formats are written as they were found (state.Config.Hold,
+// core.Config.Hold). A program that cannot do that fails here.
 
 // coreMarker begins a preflight's report; no other program has it, so that none is run as one.
 const coreMarker = "sysmaster-core takes over, format 1: "
@@ -41,7 +41,7 @@ func runPreflight() int {
 
 // examine recovers from a copy of the state, and says what cannot be read.
 func examine(copied state.FS, opt options) error {
-	store, report, err := state.Open(state.Config{FS: copied})
+	store, report, err := state.Open(state.Config{FS: copied, Hold: true})
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func examine(copied state.FS, opt options) error {
 	var unread []string
 	idle := idleWorld{}
 	engine, err := core.New(core.Config{
-		World: sys.World{Clock: idle, Source: idle, Actor: idle, Prober: idle, Pulse: idle}, Store: store,
+		World: sys.World{Clock: idle, Source: idle, Actor: idle, Prober: idle, Pulse: idle}, Store: store, Hold: true,
 		Types: unitTypes(opt.allowDegraded),
 		Observe: func(ev core.Event) {
 			if m, ok := ev.(core.Message); ok && strings.Contains(m.Text, "cannot read") && !strings.HasPrefix(m.Text, "state store:") {

@@ -40,6 +40,8 @@ type upgrades struct {
 	once  sync.Once
 	heard chan struct{} // closed when init has told of the last upgrade, if there was one
 
+	release func() // nil: done, or there is no engine yet; the engine's goroutine calls it
+
 	mu    sync.Mutex
 	now   *attempt // under way
 	last  fdstore.Upgrade
@@ -51,6 +53,26 @@ type attempt struct {
 	id    uint64
 	taken chan struct{} // closed when init has it, or err says why it has not
 	err   error
+}
+
+// whenSettled has release called when init does not go back by itself any more: now, or when it says so. Of the
+// engine's goroutine, as told is.
+func (u *upgrades) whenSettled(release func()) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	select {
+	case <-u.heard:
+		if u.about.Probation == 0 {
+			release()
+			return
+		}
+	default:
+		if u.world.Welcome().Version < 2 { // such an init never goes back
+			release()
+			return
+		}
+	}
+	u.release = release
 }
 
 func newUpgrades(init *fdstore.Client) *upgrades {
@@ -83,6 +105,10 @@ func (u *upgrades) told(m fdstore.Message) {
 		u.last, u.now = m.Upgrade, nil
 	case fdstore.KindAbout: // it comes after the outcome
 		u.about = m.About
+		if u.release != nil && m.About.Probation == 0 {
+			u.release()
+			u.release = nil
+		}
 		u.once.Do(func() { close(u.heard) })
 	}
 }

@@ -38,6 +38,7 @@ func (e *Engine) encodeDirty() {
 	}
 	for i := 0; i < len(e.dirty); i++ { // a snapshot that fails may make more dirty
 		x := e.dirty[i]
+		e.further()
 		if x.gone || !x.loaded {
 			continue
 		}

@@ -159,6 +159,7 @@ func (p *plan) ignoresOrder(j *planned) bool {
 
 // predecessors lists what must end before j, by the rule of waitsFor.
 func (p *plan) predecessors(j *planned) []orderEdge {
+	p.e.further()
 	t, waits := installed(j)
 	if !waits || p.ignoresOrder(j) {
 		return nil

@@ -166,6 +166,7 @@ type Engine struct {
 	repeats    repeats        // requests that may come again
 	because    Cause          // what is being handled now
 	shared     *shared        // during recovery
+	steps      uint           // see further
 	reloadedBy *Request       // who asked for what applyReload does now
 	clearers   []clearer      // requests that wait for a unit to be rid of old processes
 
@@ -279,6 +280,17 @@ func (e *Engine) Step() (more bool, err error) {
 	return more, nil
 }
 
+// further is called by everything that is done once for each unit, job or edge: a turn over ten thousand of them
+// takes seconds on a slow machine, and is no hang as long as it gets further.
+func (e *Engine) further() {
+	if e.steps++; e.steps%furtherEvery == 0 {
+		e.cfg.World.Pulse.Further()
+	}
+}
+
+// furtherEvery keeps the clock out of the loops: so many steps take less than a second anywhere.
+const furtherEvery = 64
+
 func (e *Engine) checkpoint(s Stage) bool {
 	return e.cfg.Checkpoint == nil || e.cfg.Checkpoint(s)
 }
@@ -300,6 +312,7 @@ func (e *Engine) propagate() {
 		e.later = e.later[:0]
 	}
 	for i := range e.inputs {
+		e.further()
 		e.input(&e.inputs[i])
 		if id := e.inputs[i].ID; id != 0 {
 			e.acks = append(e.acks, id)
@@ -320,6 +333,7 @@ func (e *Engine) propagate() {
 // drain works off the queues.
 func (e *Engine) drain() {
 	for n := 0; n < maxFollowUps; n++ {
+		e.further()
 		switch {
 		case len(e.follow) > 0: // first, so that a job that must fail does not run before
 			f := e.follow[0]

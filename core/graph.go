@@ -102,6 +102,7 @@ func (x *entry) orphaned() bool { return x.u == nil && x.quar == nil && x.state.
 // link adds the edges that x's own specification asks for, in both directions. Edges that
 // both units ask for stand twice, which costs a second look and nothing else.
 func (e *Engine) link(x *entry) {
+	e.further()
 	implied := e.impliedBy(x)
 	if x.spec != nil && !x.gone {
 		x.reserve([][]unit.Dep{x.spec.Deps, implied})
@@ -222,6 +223,7 @@ func isMember(r unit.Relation) bool { return slices.Contains(memberRelations[:],
 
 // linkMembers orders a target after what it pulls in (man systemd.target(5), Default Dependencies).
 func (e *Engine) linkMembers(x *entry) {
+	e.further()
 	if x.typ == nil || !x.typ.AfterMembers || !x.common.DefaultDependencies {
 		return
 	}
@@ -264,6 +266,7 @@ func (e *Engine) linkAll() {
 	)
 	for i := 0; i < len(e.list); i++ { // end may append stubs
 		x := e.list[i]
+		e.further()
 		implied = append(implied, e.impliedBy(x))
 		members := x.typ != nil && x.typ.AfterMembers
 		for d := range depsOf(x, implied[i]) {
@@ -310,6 +313,7 @@ func (e *Engine) linkAll() {
 // files were read never shows.
 func (e *Engine) sortEdges(list []*entry) {
 	for _, x := range list {
+		e.further()
 		for r := range x.edges {
 			if l := x.edges[r]; len(l) > 1 && !slices.IsSortedFunc(l, byEnd) {
 				slices.SortStableFunc(l, byEnd)

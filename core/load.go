@@ -110,6 +110,7 @@ func (e *Engine) adopt(x *entry, spec *unit.Spec) *entry {
 }
 
 func (e *Engine) adoptSpec(x *entry, spec *unit.Spec) *entry {
+	e.further()
 	if n := len(encodeSpec(spec)); n > maxSpec {
 		spec = &unit.Spec{Name: spec.Name, Aliases: spec.Aliases, Load: unit.LoadError, FragmentPath: spec.FragmentPath,
 			LoadError: "its files are too big: " + strconv.Itoa(n) + " bytes of settings, at most " + strconv.Itoa(maxSpec)}
@@ -333,6 +334,7 @@ func (e *Engine) ready(x *entry, ends bool) bool {
 	for todo := []*entry{x}; len(todo) > 0; {
 		y := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
+		e.further()
 		for _, r := range needs {
 			for _, d := range y.edges[r] {
 				if d.to.stale {

@@ -204,6 +204,7 @@ func (p *plan) expandAll() {
 
 // expand pulls in what j's type asks of its neighbours.
 func (p *plan) expand(j *planned) {
+	p.e.further()
 	switch j.typ {
 	case unit.JobStart:
 		if p.op.Mode != unit.ModeIgnoreRequirements {

@@ -34,6 +34,7 @@ func (p *plan) flood(matters bool) {
 	for len(queue) > 0 {
 		j := queue[0]
 		queue = queue[1:]
+		p.e.further()
 		for _, d := range j.out {
 			switch {
 			case d.p.dead:

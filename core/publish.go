@@ -47,6 +47,7 @@ func (e *Engine) publishView() {
 	slices.Sort(p.dirty)
 	last := -1
 	for _, i := range slices.Compact(p.dirty) {
+		e.further()
 		if c := i / chunkSize; c != last {
 			last = c
 			fresh := *p.chunks[c]

@@ -205,6 +205,7 @@ func (e *Engine) rebuild(specs map[string]*unit.Spec, units map[string][]byte, w
 	for _, name := range names {
 		x := e.intern(unit.Name(name))
 		x.stale, x.loaded = false, true
+		e.further()
 		e.restore(x, specs[name], units[name], whole)
 	}
 	e.wanted = nil
@@ -252,6 +253,7 @@ func (e *Engine) compare(r *Recovery) (found []finding) {
 		}
 		for _, em := range x.pending {
 			f := finding{x: x, em: em, in: e.intent(x, em)}
+			e.further()
 			f.out = e.look(x, f.in)
 			if f.out.State == sys.Unknown {
 				r.Problems++
@@ -344,6 +346,7 @@ func (e *Engine) reconnect(r *Recovery) error {
 }
 
 func (e *Engine) reconnectOne(x *entry) bool {
+	e.further()
 	for _, p := range x.procs {
 		e.reattach(x, p.Proc)
 	}

@@ -69,6 +69,7 @@ func (e *Engine) applyReload() {
 	e.reloadedBy = r.requests[0]
 	for _, x := range slices.Clone(e.list) {
 		spec := r.specs[x]
+		e.further()
 		switch {
 		case spec == nil || x.gone:
 		case spec.Name != x.name: // it has become an alias of another unit

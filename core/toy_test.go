@@ -113,10 +113,11 @@ type bench struct {
 	load   func(unit.Name) *unit.Spec // nil: loads are never answered
 	probe  func(sys.Intent) sys.Outcome
 
-	remains func(sys.Intent) sys.Remains
-	told    []string // messages
-	pid     int      // of the last process that playHost made
-	events  []Event
+	remains  func(sys.Intent) sys.Remains
+	furthers []int    // calls of Further since each Turned
+	told     []string // messages
+	pid      int      // of the last process that playHost made
+	events   []Event
 }
 
 func (b *bench) Now() unit.Stamp { return unit.Stamp{Real: b.now, Mono: b.now, Boot: b.now} }
@@ -128,7 +129,12 @@ func (b *bench) Peek(buf []sys.Input, most int) []sys.Input {
 }
 func (b *bench) Ack(ids []uint64)    { b.acked = append(b.acked, ids...) }
 func (b *bench) Wait(time.Duration)  {}
-func (b *bench) Turned(uint64, bool) {}
+func (b *bench) Turned(uint64, bool) { b.furthers = append(b.furthers, 0) }
+func (b *bench) Further() {
+	if len(b.furthers) > 0 {
+		b.furthers[len(b.furthers)-1]++
+	}
+}
 func (b *bench) Probe(in sys.Intent) sys.Outcome {
 	if b.probe == nil {
 		return sys.Outcome{}

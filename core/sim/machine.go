@@ -233,6 +233,9 @@ func (m *Machine) Now() unit.Stamp {
 // FaultLostAlive play init's part.
 func (m *Machine) Turned(uint64, bool) {}
 
+// Further implements sys.Pulse. A virtual turn takes no time.
+func (m *Machine) Further() {}
+
 func (m *Machine) observe(ev core.Event) {
 	if m.cfg.Observe != nil {
 		m.cfg.Observe(ev)

@@ -59,6 +59,9 @@ type Remains struct {
 // Pulse shows that the engine turns; busy means that work is waiting.
 type Pulse interface {
 	Turned(turn uint64, busy bool)
+	// Further says that the present turn, which may take long, got one step further. It is called often, and
+	// means something only so often in a turn that one without end is still noticed.
+	Further()
 }
 
 // Input is one thing that happened. Who it is for is known by Unit, else by CGroup, else

@@ -25,6 +25,7 @@ const (
 type pulse struct {
 	turn    uint64
 	begun   bool // a turn was completed
+	further int  // how often init was told that this turn goes on
 	busy    bool // what was said last
 	told    time.Duration
 	worked  time.Duration // when there was work last
@@ -69,7 +70,7 @@ func (w *World) watched() bool {
 func (w *World) Turned(turn uint64, busy bool) {
 	p := &w.pulse
 	first := !p.begun
-	p.turn, p.begun = turn, true
+	p.turn, p.begun, p.further = turn, true, 0
 	p.silence = w.channel.welcome.Idle / 3 * 2
 	now := monotonic()
 	p.worked = now
@@ -97,6 +98,23 @@ func (w *World) progress() {
 		w.sayBusy(now)
 	}
 }
+
+// Further tells init that a long turn goes on (sys.Pulse): once in pulseBusy, and as often as furtherMax in one turn, so
+// that one which goes on for ever is a hang all the same.
+func (w *World) Further() {
+	p := &w.pulse
+	if p.further >= furtherMax {
+		return
+	}
+	if now := monotonic(); now-p.told >= pulseBusy {
+		p.further++
+		p.worked = now
+		w.sayBusy(now)
+	}
+}
+
+// furtherMax is for how many seconds a turn may compute at least: reading 10,000 units again takes about two here.
+const furtherMax = 120
 
 func (w *World) sayBusy(now time.Duration) {
 	if w.watched() {

@@ -136,3 +136,26 @@ func TestEachEffectIsProgress(t *testing.T) {
 	}
 	require.Equal(t, before+1, len(f.hears(t, before+1)), "one message a second")
 }
+
+// A turn that computes for long is no hang as long as it gets further, and one without end is.
+func TestLongTurnIsTold(t *testing.T) {
+	f := newFakeInit(t)
+	w := newWorld(t, Config{Init: f.client})
+	w.Turned(1, true)
+	before := len(f.hears(t, 1))
+	w.Further()
+	require.Zero(t, w.pulse.further, "it was told just now")
+	for range furtherMax + 50 {
+		w.pulse.told = monotonic() - pulseBusy
+		w.Further()
+	}
+	w.Turned(2, false)
+	said := f.hears(t, before+furtherMax)
+	for _, m := range said[before : before+furtherMax] {
+		require.Zero(t, m.Next, "there is work")
+		require.Equal(t, uint64(1), m.Turn, "the turn is not over")
+	}
+	require.Equal(t, furtherMax, len(said)-before-len(said[before+furtherMax:]))
+	require.LessOrEqual(t, len(said), before+furtherMax+1)
+	require.Zero(t, w.pulse.further, "the next turn has as much time")
+}

@@ -177,3 +177,6 @@ func (idleWorld) Remains(sys.Intent) sys.Remains { return sys.Remains{} }
 
 // Turned does nothing.
 func (idleWorld) Turned(uint64, bool) {}
+
+// Further does nothing.
+func (idleWorld) Further() {}

@@ -25,7 +25,9 @@ import (
 // reset-failed lifts it: the unit is restored and recovers by itself, as all do after a crash.
 //
 // A death about which the recorder says nothing of the kind - in the store, in the graph, before there
-// was a recorder - condemns nobody: init's retry budget and the rescue that follows are for those.
+// was a recorder - condemns nobody: init's retry budget and the rescue that follows are for those. The recorder
+// knows the loop only. Whoever works beside it for a unit or a client catches his own panics (core/sys/linux,
+// core/control); a fatal error of Go's runtime there is nobody's, or that of what the loop did at that moment.
 
 // Quarantine says that the core keeps its hands off a unit.
 type Quarantine struct {

@@ -82,7 +82,7 @@ func (w *World) slow(done func(error), f func() error) {
 	w.pool.run(func() func() {
 		err := f()
 		return func() { done(err) }
-	})
+	}, done)
 }
 
 // actForEngine carries out the manager's own effects.
@@ -118,7 +118,7 @@ func (w *World) load(in sys.Intent, e sys.Load) {
 				w.loading = false
 				w.nextLoad()
 			}
-		})
+		}, w.cannotBreak("load"))
 	})
 	w.nextLoad()
 }
@@ -181,7 +181,12 @@ func (w *World) check(in sys.Intent, e sys.Check) {
 		return func() {
 			w.inputs.push(sys.Input{Unit: in.Unit, Body: sys.Checked{Seq: in.Seq, Results: results}}, nil)
 		}
-	})
+	}, w.cannotBreak("check"))
+}
+
+// cannotBreak is for work that catches its panics by itself, because it can say more.
+func (w *World) cannotBreak(what string) func(error) {
+	return func(err error) { w.note("", what, err) }
 }
 
 func (w *World) callCheck(u unit.Name, conditions []unit.Condition) (results []bool) {

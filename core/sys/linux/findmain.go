@@ -24,7 +24,7 @@ func (w *World) findMain(in sys.Intent, e unit.FindMain, next func()) {
 			w.answer(in, ev)
 			next()
 		}
-	})
+	}, w.pidUnread(in, next))
 }
 
 func (w *World) mainProcess(in sys.Intent, pid int) (unit.Proc, error) {

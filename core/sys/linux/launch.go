@@ -80,6 +80,15 @@ func (w *World) spawn(in sys.Intent, e unit.Spawn, next func()) {
 	}
 	group := w.spawnGroup(in, e)
 	w.spawning++
+	ended := func(p spawn.Process, serr *unit.SpawnError) {
+		w.spawning--
+		w.spawned(in, e, p, serr)
+		w.releaseNotified(in.Unit)
+		next()
+		if serr != nil {
+			w.exitTold(in.Unit, in.CGroup)
+		}
+	}
 	w.pool.run(func() func() {
 		defer closeAll(opened)
 		p, serr := w.startProcess(&req, group)
@@ -89,16 +98,8 @@ func (w *World) spawn(in sys.Intent, e unit.Spawn, next func()) {
 				w.note(in.Unit, "init", err)
 			}
 		}
-		return func() {
-			w.spawning--
-			w.spawned(in, e, p, serr)
-			w.releaseNotified(in.Unit)
-			next()
-			if serr != nil {
-				w.exitTold(in.Unit, in.CGroup)
-			}
-		}
-	})
+		return func() { ended(p, serr) }
+	}, func(err error) { ended(spawn.Process{}, spawnError("spawn", err)) })
 }
 
 // request puts together what the Spawner needs; opened are duplicates to close afterwards.

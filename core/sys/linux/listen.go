@@ -37,7 +37,7 @@ func (w *World) listen(e unit.Listen, done func(error)) {
 			}
 			w.keepAll(all, done)
 		}
-	})
+	}, done)
 }
 
 // makeSockets makes all or none.
@@ -303,5 +303,5 @@ func (w *World) dropAndUnlink(e unit.DropFD, done func(error)) {
 				done(err)
 			})
 		}
-	})
+	}, done)
 }

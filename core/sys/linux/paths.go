@@ -116,7 +116,7 @@ func (w *World) watchPath(in sys.Intent, e unit.WatchPath, next func()) {
 			w.paths.watches[pw.key] = pw
 			w.recheck(in.Unit, e.Path, pw)
 		}
-	})
+	}, func(err error) { w.note(in.Unit, "watch path", err); next() })
 }
 
 const watchPoll = time.Second
@@ -134,7 +134,7 @@ func (w *World) recheck(u unit.Name, path string, pw *pathWatch) {
 				w.pathChanged(pw)
 			}
 		}
-	})
+	}, func(error) { w.pathChanged(pw) })
 }
 
 // openWay opens the path itself, if it is there, and its nearest directory.

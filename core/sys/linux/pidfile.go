@@ -38,7 +38,15 @@ func (w *World) readPIDFile(in sys.Intent, e unit.ReadPIDFile, next func()) {
 			w.answer(in, ev)
 			next()
 		}
-	})
+	}, w.pidUnread(in, next))
+}
+
+// pidUnread answers that no process was found, for an error of our own.
+func (w *World) pidUnread(in sys.Intent, next func()) func(error) {
+	return func(err error) {
+		w.answer(in, unit.PIDRead{Seq: in.Seq, Err: err.Error()})
+		next()
+	}
 }
 
 var errNotYet = errors.New("not yet")

@@ -1,6 +1,10 @@
 package linux
 
-import "time"
+import (
+	"fmt"
+	"runtime/debug"
+	"time"
+)
 
 const (
 	// poolWidth is how many slow effects run at once normally ...
@@ -14,15 +18,35 @@ const (
 // pool runs work beside the loop. Its fields belong to the engine's goroutine.
 type pool struct {
 	mail    *mailbox
-	queue   []func() func()
+	note    func(error) // of what panicked; for any goroutine
+	queue   []job
 	running []*task // by age
+}
+
+// job is work, and what becomes of it if the work panics: that costs the effect, and not the manager, which would
+// not even know afterwards what it died of (core.Recorder notes what the loop does, and nothing beside it).
+type job struct {
+	work   func() (finish func())
+	broken func(error)
+}
+
+// do has the work done.
+func (j *job) do(note func(error)) (finish func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			err := fmt.Errorf("internal error: %v", r)
+			note(fmt.Errorf("%w\n%s", err, debug.Stack()))
+			finish = func() { j.broken(err) }
+		}
+	}()
+	return j.work()
 }
 
 type task struct{ since time.Duration }
 
-// run has work done on another goroutine and what it returns on the engine's.
-func (p *pool) run(work func() (finish func())) {
-	p.queue = append(p.queue, work)
+// run has work done on another goroutine and what it returns on the engine's; if it panics, broken instead of that.
+func (p *pool) run(work func() (finish func()), broken func(error)) {
+	p.queue = append(p.queue, job{work, broken})
 	p.fill(monotonic())
 }
 
@@ -30,11 +54,12 @@ func (p *pool) run(work func() (finish func())) {
 func (p *pool) fill(now time.Duration) {
 	for len(p.queue) > 0 && len(p.running) < poolMax && p.brisk(now) < poolWidth {
 		work := p.queue[0]
+		p.queue[0] = job{}
 		p.queue = p.queue[1:]
 		t := &task{now}
 		p.running = append(p.running, t)
 		go func() {
-			finish := work()
+			finish := work.do(p.note)
 			p.mail.deliver(func() {
 				p.ended(t)
 				finish()

@@ -82,6 +82,7 @@ func (w *World) start() (err error) {
 	}
 	w.poll.woken = w.woken
 	w.pool.mail = w.mail
+	w.pool.note = func(err error) { w.note("", "beside the loop", err) }
 	if _, err = w.poll.add(w.mail.fd, unix.EPOLLIN, func(uint32) { w.takeMail() }); err != nil {
 		return err
 	}

@@ -1,7 +1,9 @@
 package spawn
 
 import (
+	"fmt"
 	"runtime"
+	"runtime/debug"
 
 	"golang.org/x/sys/unix"
 )
@@ -47,7 +49,12 @@ func (t *thread) close() { close(t.jobs) }
 func (t *thread) run(id *identity, spawn func() (int, error)) (pid int, err error) {
 	done := make(chan struct{})
 	t.jobs <- func() {
-		defer close(done)
+		defer func() { // nobody else could: it is another goroutine
+			if r := recover(); r != nil {
+				err = fmt.Errorf("internal error: %v\n%s", r, debug.Stack())
+			}
+			close(done)
+		}()
 		if t.private {
 			err = renewKeyring(id)
 		}

@@ -110,10 +110,10 @@ func (f *fakeInit) handle(conn *fdstore.Conn, m fdstore.Message) {
 		for key, fd := range f.kept {
 			reply(fdstore.Message{Kind: fdstore.KindStored, Key: key, FD: fd})
 		}
-		reply(fdstore.Message{Kind: fdstore.KindStoredEnd, Count: uint32(len(f.kept)), FD: -1})
-		for _, e := range f.exits {
+		for _, e := range f.exits { // what ended while no core ran comes before the end of all that is stored
 			reply(fdstore.Message{Kind: fdstore.KindExit, Exit: e, FD: -1})
 		}
+		reply(fdstore.Message{Kind: fdstore.KindStoredEnd, Count: uint32(len(f.kept)), FD: -1})
 	case fdstore.KindPut:
 		closeFDIn(f.kept, m.Key)
 		f.kept[m.Key] = m.FD

@@ -85,6 +85,11 @@ func (e *Engine) remains(x *entry, ev unit.Event) {
 // begetAnew makes a new machine for a unit of which nothing is left.
 func (e *Engine) begetAnew(x *entry) {
 	e.disarm(x, clearTimer)
+	if x.cgroup != "" {
+		// The next process is made in a group of its own: there are kernels that kill what is cloned into one that
+		// was killed before (cgroup.kill), and settings of the old one are not to stay.
+		e.manage(x, unit.RemoveCgroup{})
+	}
 	x.saved = stored{}
 	old := x.state
 	e.setState(x, deadState)

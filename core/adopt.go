@@ -13,12 +13,12 @@ type Found struct {
 	CGroup string // relative to the managed root
 }
 
-const foundReason = "the state of the manager that started it is set aside; stop or reset-failed kill what is left of it"
+const foundReason = "the state of the manager that started it is lost or set aside; stop or reset-failed kill what is left of it"
 
 // adoptFound makes what the kernel still shows into units without a machine: they can be seen, killed and
 // stopped, and are read from their files after that.
-func (e *Engine) adoptFound() {
-	for _, f := range e.cfg.Found {
+func (e *Engine) adoptFound(found []Found) {
+	for _, f := range found {
 		if e.lookup(f.Unit) != nil || len(e.list) >= MaxUnits {
 			continue
 		}

@@ -12,7 +12,7 @@ import (
 // A damaged store may have lost the newest record of a unit, and give an older one for it. An intent is
 // committed before each spawn, so without damage no process is newer than its unit's record. With damage that is
 // what is looked for: a process whose mark has a later number than any that the record knows. Such a unit is
-// orphaned - it shows as failed, its processes stay as they are, a stop or restart ends them first - because a
+// orphaned - it shows as failed, its processes stay as they are until a stop or reset-failed ends them - because a
 // machine that does not know them would start a second main process beside them. The same goes for a unit of
 // whose processes nothing is known but that they are in its control group, if none that it counts on lives.
 
@@ -23,13 +23,12 @@ const (
 	jobsAhead = 1 << 16
 )
 
-const doubtReason = "the state store is damaged, and its record is older than its processes; stop or restart ends them first"
+const doubtReason = "the state store is damaged, and its record is older than its processes; stop or reset-failed kill what is left of it"
 
 // doubt is the part of compare that a damaged store needs.
 func (e *Engine) doubt(r *Recovery, report state.Report) {
-	harmless := func(p state.Problem) bool { return p.Damage == state.NotWritable || p.Damage == state.NoReserve }
-	if report.Omitted == 0 && !slices.ContainsFunc(report.Problems, func(p state.Problem) bool { return !harmless(p) }) {
-		return // else also for a torn tail: it may be a commit that was whole once
+	if !doubtful(&report) {
+		return
 	}
 	e.nextJob += jobsAhead
 	e.metaDirty = true
@@ -47,6 +46,13 @@ func (e *Engine) doubt(r *Recovery, report state.Report) {
 			e.touch(x)
 		}
 	}
+}
+
+// doubtful reports whether records may be too old, or missing. A torn tail may be a commit that was whole once.
+func doubtful(report *state.Report) bool {
+	return report.Omitted > 0 || slices.ContainsFunc(report.Problems, func(p state.Problem) bool {
+		return p.Damage != state.NotWritable && p.Damage != state.NoReserve
+	})
 }
 
 // outdated asks the world whether x has processes that its record cannot know.

@@ -69,6 +69,9 @@ type Config struct {
 	// Found are control groups with processes that may belong to no unit of the store: of a core
 	// whose state was set aside.
 	Found []Found
+	// Search looks for such groups when the store has lost records: units may have been lost with all that
+	// was known of them. Nil: nobody looks.
+	Search func() []Found
 	// BootID tells one boot of the machine from another (/proc/sys/kernel/random/boot_id). If the stored
 	// state is of another boot, New gives ErrOtherBoot. Empty: not known, and nothing is compared.
 	BootID string

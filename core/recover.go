@@ -138,7 +138,10 @@ func (e *Engine) loadStore(r *Recovery) (state.Report, error) {
 	e.rebuild(specs, units, report.Whole())
 	e.shared = nil
 	e.repeats.recovered(e.jobs)
-	e.adoptFound()
+	e.adoptFound(e.cfg.Found)
+	if e.cfg.Search != nil && doubtful(&report) {
+		e.adoptFound(slices.DeleteFunc(e.cfg.Search(), func(f Found) bool { return e.cfg.Types[f.Unit.Kind()] == nil }))
+	}
 	r.Units, r.Problems = len(specs), len(report.Problems)
 	for _, x := range e.list {
 		r.Effects += len(x.pending)

@@ -3,7 +3,9 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sort"
 	"time"
 
@@ -213,11 +215,26 @@ func (m *Machine) begin() (err error) {
 		Observe:    m.observe,
 		Checkpoint: m.checkpoint,
 		Recorder:   m.flight.recorder(m.coreGen),
+		Search:     m.search,
 	})
 	if err == nil {
 		m.engine = e
 	}
 	return err
+}
+
+// search finds the control groups that have processes.
+func (m *Machine) search() (list []core.Found) {
+	seen := make(map[unit.Name]string)
+	for _, p := range m.procs {
+		if !p.dead {
+			seen[p.unit] = p.cgroup
+		}
+	}
+	for _, n := range slices.Sorted(maps.Keys(seen)) {
+		list = append(list, core.Found{Unit: n, CGroup: seen[n]})
+	}
+	return list
 }
 
 func (m *Machine) world() sys.World {

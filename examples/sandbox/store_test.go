@@ -76,6 +76,23 @@ newlink() { [ -L /run/sysmaster/state ]; }; until_ newlink
 umount -l /run || fail umount; until_ sctl list-units`},
 		{"torn", "", `newcore 'f=$(last); truncate -s -7 $f'`},
 		{"flipped", "", `newcore 'f=$(last); printf "\377\377" | dd of=$f bs=1 conv=notrunc seek=$(($(stat -c %s $f) - 30)) 2>/dev/null'`},
+		{"the newest commits lost", "", `
+printf '[Service]\nExecStart=/bin/sleep 54321\n' >/etc/systemd/system/lone.service
+lone() { grep -lz '^54321$' /proc/[0-9]*/cmdline 2>/dev/null | cut -d/ -f3; }
+single() { [ $(lone | wc -l) = 1 ]; } # a shim that has not executed it yet is none
+one() { until_ single; }
+sctl start lone.service || fail start
+one; old=$(lone)
+newcore 'f=$(last); head -c 1500 /dev/zero | tr "\0" "\377" | dd of=$f bs=1 conv=notrunc seek=$(($(stat -c %s $f) - 1500)) 2>/dev/null'
+sctl status lone.service | grep -q 'older than its processes\|lost or set aside' || fail "$(sctl status lone.service)"
+sctl start lone.service 2>/dev/null && fail "it was started beside itself"
+one; [ "$(lone)" = "$old" ] || fail "it was touched"
+newcore; one
+sctl stop lone.service || fail stop
+[ -z "$(lone)" ] || fail "it was not stopped"
+sctl start lone.service || fail "start after stop"
+one; same
+sctl is-active --quiet lone.service || fail "it is not active"`},
 		{"all of it removed", "", `
 rm -f /run/sysmaster/state/*; sctl start toggle.service; sctl stop toggle.service
 back() { [ -e "$(last)" ] && [ $(stat -c %s $(last)) -gt 3000 ]; }; until_ back

@@ -150,8 +150,8 @@ func run(screen *os.File) error {
 	}
 	m.engine, err = newEngine(con, ups, openState(world, opt.stateSize, con), core.Config{
 		World: world.Sys(), Types: files.types, Seed: seed, BootID: files.facts.BootID, Recorder: recorder(world, con),
-		Boot:  core.Boot{Unit: opt.unit, Fallbacks: []unit.Name{"rescue.target", "emergency.target"}},
-		Found: found(groups),
+		Boot:   core.Boot{Unit: opt.unit, Fallbacks: []unit.Name{"rescue.target", "emergency.target"}},
+		Search: func() []core.Found { return found(groups) },
 		Observe: func(ev core.Event) {
 			con.event(ev)
 			server.Publish(ev)

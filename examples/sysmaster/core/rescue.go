@@ -42,12 +42,12 @@ func newEngine(con *console, ups *upgrades, files state.FS, cfg core.Config) (*c
 	if rescue {
 		con.say(unit.LevelErr, "The manager could not be kept alive. This is its rescue: what it knew is set aside, services run on.", true)
 		cfg.Boot = core.Boot{Unit: "rescue.target", Fallbacks: []unit.Name{"emergency.target"}}
+		cfg.Found = cfg.Search()
 		if err := beginRescue(con, files); err != nil {
 			return nil, err
 		}
 	} else {
 		_ = os.Remove(rescueMark) // normally not there
-		cfg.Found = nil
 	}
 	for again := false; ; again = true {
 		store, _, err := state.Open(state.Config{FS: files, Hold: true})
@@ -88,7 +88,7 @@ func beginRescue(con *console, files state.FS) error {
 
 // found lists the control groups of units that have processes. Without control groups there is nothing to see.
 func found(root *cgroup.Root) (list []core.Found) {
-	if root == nil || os.Getenv(fdstore.EnvRole) != fdstore.RoleRescue {
+	if root == nil {
 		return nil
 	}
 	seen := map[string]bool{ownGroup: true}

@@ -218,6 +218,7 @@ func New(cfg Config) (*Engine, error) {
 		e.formats.own = cfg.formats(e.formats.own)
 	}
 	e.now = cfg.World.Clock.Now()
+	cfg.World.Pulse.Further() // from here on it computes, and its silence is a hang
 	e.rec = openRecorder(cfg.Recorder, e.now.Mono)
 	if err := e.recover(); err != nil {
 		return nil, err

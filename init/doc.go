@@ -12,6 +12,7 @@
 //
 //	core           on its death               on silence          on SIGRTMIN+5, e.g.
 //	starting       drain, retry with delay    HelloTimeout: hang  kept for it until TakeTimeout
+//	recovering     drain, retry with delay    policy.Watch: hang  kept for it until TakeTimeout
 //	turning        drain, start at once       policy.Watch: hang  sent; TakeTimeout, then EndTimeout
 //	aborting       counts as a hang           AbortGrace: KILL    kept for the next
 //	budget spent   policy.Stage.Next          -                   init does it at once

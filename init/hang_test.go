@@ -64,7 +64,8 @@ func hangScenarios() map[string]scenario {
 			go forever() // else the runtime sees it at once
 			mu.Lock()
 		}),
-		"doors-served": {config: short, core: coreServesDoors},
+		"hang-recovery": {config: func(c *Config) { short(c); c.HelloTimeout = time.Minute }, core: coreHangsInRecovery},
+		"doors-served":  {config: short, core: coreServesDoors},
 	}
 }
 
@@ -120,6 +121,22 @@ func coreHangsOnce(b *testbed, hang func(*testbed)) {
 		b.fail("cause %v after %v", b.welcome.Cause, took)
 	} else {
 		fmt.Println("a new core after", took)
+	}
+	b.exit(20)
+}
+
+// A core that said that it recovers and hangs before its first turn does not have until HelloTimeout.
+func coreHangsInRecovery(b *testbed) {
+	if b.welcome.Generation == 1 {
+		b.must(b.Pulse(0, 0))
+		b.kept.Previous = []string{time.Now().Format(time.RFC3339Nano)}
+		b.save()
+		forever()
+	}
+	began, err := time.Parse(time.RFC3339Nano, b.kept.Previous[0])
+	b.must(err)
+	if took := time.Since(began); b.welcome.Cause != fdstore.CauseHang || took > 30*time.Second {
+		b.fail("cause %v after %v", b.welcome.Cause, took)
 	}
 	b.exit(20)
 }

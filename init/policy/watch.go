@@ -16,6 +16,7 @@ type Limits struct {
 //
 //	state      begins with                  patience ends
 //	starting   Started                      Hello after the start
+//	recovering Spoke before its first turn  twice Busy after that: it may have to wait for a disk
 //	busy       Spoke(0)                     Busy after that
 //	idle       Spoke(next)                  Busy after the promised time
 //	owing      Sent, Knocked; till Spoke    Busy after the first of them, if that is earlier
@@ -72,8 +73,11 @@ func (w *Watch) Deadline(l Limits) time.Time {
 	}
 	first := l.Busy - l.Busy/5
 	due := w.started.Add(l.Hello)
-	if w.turned {
+	switch {
+	case w.turned:
 		due = w.spoke.Add(min(w.next, l.Idle) + first)
+	case !w.spoke.IsZero():
+		due = w.spoke.Add(l.Busy + first)
 	}
 	for _, since := range [...]time.Time{w.owing, w.stopped} {
 		// What waits for a core that still starts is no hang: it answers after its first turn.

@@ -50,7 +50,10 @@ func TestWatchTable(t *testing.T) {
 		want  time.Duration
 	}{
 		{"starting", nil, 61 * s},
-		{"starting, busy before its first turn", []step{early(2 * s)}, 61 * s},
+		{"recovering", []step{early(2 * s)}, 12 * s},
+		{"recovering for long, and getting further", []step{early(2 * s), early(11 * s), early(20 * s), early(29 * s), early(38 * s), early(47 * s), early(56 * s), early(65 * s)}, 75 * s},
+		{"recovering, something waits for it", []step{early(2 * s), sent(3 * s)}, 12 * s},
+		{"recovered, and busy", []step{early(2 * s), spoke(3*s, 0)}, 8 * s},
 		{"starting, something waits for it", []step{sent(2 * s)}, 61 * s},
 		{"starting, stopped", []step{stopped(2*s, true)}, 7 * s},
 		{"starting, stopped and continued", []step{stopped(2*s, true), stopped(3*s, false)}, 61 * s},

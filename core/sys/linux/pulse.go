@@ -19,12 +19,13 @@ const (
 // engine's goroutine, so that what init hears is what the engine does. Times are monotonic.
 //
 //	told     then, with work             then, without
-//	nothing  the first turn ends: busy   -
+//	nothing  recovery begins: busy       -
 //	busy     busy once in pulseBusy      idle after pulseLinger, if nobody stands at a door
 //	idle     busy, before it is done     idle again at the promised time
 type pulse struct {
 	turn    uint64
 	begun   bool // a turn was completed
+	recover bool // recovery began, from which on init watches (package policy: recovering)
 	further int  // how often init was told that this turn goes on
 	busy    bool // what was said last
 	told    time.Duration
@@ -63,7 +64,7 @@ func (w *World) Door(key string, served func() uint64) error {
 
 // watched reports whether somebody wants to know.
 func (w *World) watched() bool {
-	return w.pulse.begun && w.cfg.Init != nil && !w.channel.gone && w.channel.welcome.Idle > 0
+	return (w.pulse.begun || w.pulse.recover) && w.cfg.Init != nil && !w.channel.gone && w.channel.welcome.Idle > 0
 }
 
 // Turned tells init that the engine turns (sys.Pulse).
@@ -103,6 +104,9 @@ func (w *World) progress() {
 // that one which goes on for ever is a hang all the same.
 func (w *World) Further() {
 	p := &w.pulse
+	if !p.begun {
+		p.recover = true
+	}
 	if p.further >= furtherMax {
 		return
 	}

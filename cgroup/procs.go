@@ -90,7 +90,7 @@ func (r *Root) Signal(path string, sig int, except []int) (int, error) {
 	for _, p := range except {
 		seen[p] = true
 	}
-	reached := 0
+	reached, quiet := 0, 0
 	var first error
 	for range signalPasses {
 		fresh := false
@@ -113,24 +113,29 @@ func (r *Root) Signal(path string, sig int, except []int) (int, error) {
 		if err != nil {
 			return reached, errors.Join(first, err)
 		}
-		if !fresh {
+		// Once more before it counts as done: a fork that was under way shows only when it is through.
+		if quiet++; fresh {
+			quiet = 0
+		}
+		if quiet == 2 {
 			return reached, first
 		}
 	}
 	return reached, errors.Join(first, fmt.Errorf("cannot signal control group %q: it forks faster than it can be signalled", path))
 }
 
-// Kill asks the kernel to SIGKILL the whole group at once, new forks included (cgroup.kill,
-// Linux 5.14); where it cannot, every process is signalled. It does not wait until they are
-// gone: cgroup.events tells. A group that is not there is no error.
+// Kill sends SIGKILL to every process of the group and of all below it. A group that forks faster than that, or
+// that cannot be signalled, is ended by the kernel at once (cgroup.kill, Linux 5.14), and is not for use after that: since 6.14 the
+// kernel kills at birth whatever is cloned into a group that was ended so (kill_seq in kernel/cgroup/cgroup.c is
+// compared with that of the parent's group), until the group is made anew. Kill does not wait until the processes
+// are gone: cgroup.events tells. A group that is not there is no error.
 func (r *Root) Kill(path string) error {
-	err := r.write(path, "cgroup.kill", "1")
+	_, err := r.Signal(path, int(unix.SIGKILL), nil)
 	if err == nil {
 		return nil
 	}
-	if !gone(err) && err != unix.EOPNOTSUPP && err != unix.EACCES && err != unix.EROFS {
-		return fmt.Errorf("cannot kill control group %q: %w", path, err)
+	if werr := r.write(path, "cgroup.kill", "1"); werr != nil && !gone(werr) {
+		return errors.Join(err, fmt.Errorf("cannot kill control group %q: %w", path, werr))
 	}
-	_, err = r.Signal(path, int(unix.SIGKILL), nil)
-	return err
+	return nil
 }

@@ -86,8 +86,8 @@ func (e *Engine) remains(x *entry, ev unit.Event) {
 func (e *Engine) begetAnew(x *entry) {
 	e.disarm(x, clearTimer)
 	if x.cgroup != "" {
-		// The next process is made in a group of its own: there are kernels that kill what is cloned into one that
-		// was killed before (cgroup.kill), and settings of the old one are not to stay.
+		// The next process is made in a group of its own, with no settings of the old one, and so that it does not matter
+		// how that was killed (cgroup.Root.Kill).
 		e.manage(x, unit.RemoveCgroup{})
 	}
 	x.saved = stored{}

@@ -441,3 +441,16 @@ func TestSpawnIntoAFrozenGroup(t *testing.T) {
 	await[unit.Exited](t, w, nil)
 	require.NoError(t, cfg.CGroup.Thaw(in.CGroup))
 }
+
+// What is spawned into a group whose processes were killed - the commands after a stop that took too long - lives.
+func TestSpawnAfterTheGroupWasKilled(t *testing.T) {
+	w := newWorld(t, withGroups(t, shimConfig(t)))
+	w.Act(serviceIntent(1, unit.Spawn{Role: "main", Command: command("/bin/sh", "-c", "sleep 1000 & sleep 1000")}))
+	await[unit.Execed](t, w, nil)
+	kill := serviceIntent(2, unit.Kill{Signal: int(unix.SIGKILL)})
+	w.Act(kill)
+	require.Empty(t, awaitDone(t, w, kill))
+	await[unit.CgroupEmpty](t, w, nil)
+	_, _, x := life(t, w, serviceIntent(3, unit.Spawn{Role: "control", Control: true, Command: command("/bin/sh", "-c", "exit 5")}))
+	require.Equal(t, unit.Exit{Code: unit.ExitExited, Status: 5}, x.Exit)
+}

@@ -80,6 +80,9 @@ type Config struct {
 	Hold bool
 
 	formats func([]format) []format // for tests: versions of a program that is not there yet
+	// Spread, if set, calls do with each number below n, on several processors, and returns when all calls have. Recovery has
+	// the stored units decoded so, which is most of its work. What comes of it does not depend on Spread.
+	Spread func(n int, do func(i int))
 }
 
 // Boot is the first job.

@@ -220,10 +220,14 @@ func (b *bench) kill(again time.Duration) (time.Duration, error) {
 		}
 	}
 	dead := time.Now()
+	ctx, stop := context.WithTimeout(context.Background(), b.o.patience)
+	defer stop()
+	said := b.talk(ctx)
 	if err := b.answers(); err != nil {
 		return 0, err
 	}
 	done := time.Now()
+	b.heard(said, done)
 	if again == 0 {
 		b.steps[0] = append(b.steps[0], dead.Sub(t))
 		b.steps[1] = append(b.steps[1], done.Sub(dead))

@@ -30,6 +30,7 @@ type bench struct {
 	base   map[string]life // of the members that nobody touches
 	blind  int             // services that the manager lost sight of after damage
 	noteNo int
+	talked int // services that had their turn in talk
 	counts struct {
 		jobs, unacknowledged, exits, connections, full, notifications atomic.Int64
 	}

@@ -13,7 +13,7 @@
 // held sockets all the time and has services notify, it attacks the core, at moments that the
 // seed chooses:
 //
-//	kill     SIGKILL, now and then again during the recovery
+//	kill     SIGKILL, now and then again during the recovery; meanwhile some steady services notify
 //	storm    every steady service notifies while the core is stopped, and it dies without having read that
 //	upgrade  the core is replaced by a fresh one (sctl daemon-reexec)
 //	corrupt  the core dies and the end of its log is damaged: bytes cut off, flipped or added

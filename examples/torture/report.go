@@ -24,7 +24,7 @@ type report struct {
 	Exits    int64            `json:"exits"`         // of services that ended by themselves
 	Answers  int64            `json:"connections"`   // to held sockets that were answered
 	Full     int64            `json:"full"`          // connections that the kernel's queue had no room for
-	Notes    int64            `json:"notifications"` // sent while no core read them
+	Notes    int64            `json:"notifications"` // sent between a core's death, or stop, and the next one's answer
 	Blind    int              `json:"repaired"`      // services that the manager lost sight of after damage to its log
 
 	MemoryBefore memory    `json:"memory_before"` // of the core that loaded the units

@@ -23,14 +23,10 @@ func (b *bench) storm() (time.Duration, error) {
 		return 0, err
 	}
 	b.noteNo++
-	var list []member
+	list := b.talkers()
 	ctx, stop := context.WithTimeout(context.Background(), b.o.patience)
 	defer stop()
-	for _, m := range b.fleet {
-		if m.churn || !m.kind.notifies() {
-			continue
-		}
-		list = append(list, m)
+	for _, m := range list {
 		if err := command(ctx, b.o.dir, m.name, fmt.Sprintf("note %d 0", b.noteNo)); err != nil {
 			b.ledger.add(finding{Loss: lostNotification, Unit: m.unit(), Text: "it does not listen: " + err.Error()})
 		}
@@ -51,7 +47,7 @@ func (b *bench) storm() (time.Duration, error) {
 	defer c.Close()
 	for _, m := range list {
 		b.counts.notifications.Add(1)
-		if got, ok := b.shown(ctx, c, m); !ok {
+		if got, ok := b.shown(ctx, c, m, b.noteNo); !ok {
 			b.ledger.add(finding{Loss: lostNotification, Unit: m.unit(), Text: fmt.Sprintf("it sent %d, and the manager shows %q", b.noteNo, got)})
 		}
 	}
@@ -63,21 +59,27 @@ func (b *bench) storm() (time.Duration, error) {
 func (b *bench) awaitNotes(list []member) {
 	end := time.Now().Add(time.Second)
 	for _, m := range list {
-		for {
-			if l, err := readLife(b.o.dir, m.name); err != nil || l.note >= b.noteNo || time.Now().After(end) {
-				break
-			}
-			pause(context.Background(), time.Millisecond)
-		}
+		b.awaitNote(m, b.noteNo, end)
 	}
 }
 
-// shown waits until the manager shows the newest notification.
-func (b *bench) shown(ctx context.Context, c *client.Client, m member) (string, bool) {
+// awaitNote waits until m has sent number no, and reports whether it has.
+func (b *bench) awaitNote(m member, no int, end time.Time) bool {
+	for {
+		l, err := readLife(b.o.dir, m.name)
+		if err != nil || l.note >= no || time.Now().After(end) {
+			return err == nil && l.note >= no
+		}
+		pause(context.Background(), time.Millisecond)
+	}
+}
+
+// shown waits until the manager shows notification no.
+func (b *bench) shown(ctx context.Context, c *client.Client, m member, no int) (string, bool) {
 	for {
 		v, err := c.Property(ctx, m.unit(), "org.freedesktop.systemd1.Service", "StatusText")
 		got := text(v)
-		if err == nil && got == strconv.Itoa(b.noteNo) {
+		if err == nil && got == strconv.Itoa(no) {
 			return got, true
 		}
 		if ctx.Err() != nil {

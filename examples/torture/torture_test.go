@@ -35,7 +35,7 @@ func TestTorture(t *testing.T) {
 		if err := json.Unmarshal([]byte(text), &r); err != nil || code != exitClean {
 			t.Fatalf("torture = %d, %v\n%s\n%s", code, err, out, errs)
 		}
-		if r.Rounds != 20 || r.Services != 20 || !r.Lost.none() || r.Recovery[attackKill].N < 8 || r.Answers == 0 || r.Jobs == 0 || r.MemoryAfter.PSS == 0 {
+		if r.Rounds != 20 || r.Services != 20 || !r.Lost.none() || r.Recovery[attackKill].N < 8 || r.Answers == 0 || r.Jobs == 0 || r.Notes == 0 || r.MemoryAfter.PSS == 0 {
 			t.Errorf("the report is %+v", r)
 		}
 		if left != "" {

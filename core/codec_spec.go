@@ -85,7 +85,7 @@ func (t *fileTable) number(file string) uint64 {
 }
 
 // decodeSpec reads what encodeSpec wrote.
-func decodeSpec(data []byte) (*unit.Spec, error) { return new(specDecoder).decode(data) }
+func decodeSpec(data []byte) (*unit.Spec, error) { return new(specDecoder).decode(string(data)) }
 
 // specDecoder reads one specification after the other. The lists are collected in its own, so that each specification's
 // have their right size.
@@ -97,10 +97,10 @@ type specDecoder struct {
 }
 
 // decode reads a specification. All its strings are parts of one.
-func (d *specDecoder) decode(data []byte) (*unit.Spec, error) {
+func (d *specDecoder) decode(data string) (*unit.Spec, error) {
 	d.spec = new(unit.Spec)
 	d.settings, d.deps, d.files = d.settings[:0], d.deps[:0], d.files[:0]
-	r := record.NewReader(string(data))
+	r := record.NewReader(data)
 	for r.Next() {
 		d.field(&r)
 	}

@@ -75,14 +75,14 @@ type Config struct {
 	// BootID tells one boot of the machine from another (/proc/sys/kernel/random/boot_id). If the stored
 	// state is of another boot, New gives ErrOtherBoot. Empty: not known, and nothing is compared.
 	BootID string
+	// Spread, if set, calls do with each number below n, on several processors, and returns when all calls have. Recovery has
+	// the stored units decoded so, which is most of its work. What comes of it does not depend on Spread.
+	Spread func(n int, do func(i int))
 	// Hold has nothing written that the program could not read that wrote what is in Store, until Release: this
 	// one may have to make room for it again. New gives a *FormatError if it cannot do that.
 	Hold bool
 
 	formats func([]format) []format // for tests: versions of a program that is not there yet
-	// Spread, if set, calls do with each number below n, on several processors, and returns when all calls have. Recovery has
-	// the stored units decoded so, which is most of its work. What comes of it does not depend on Spread.
-	Spread func(n int, do func(i int))
 }
 
 // Boot is the first job.

@@ -299,6 +299,7 @@ func (e *Engine) linkAll() {
 		}
 	}
 	for i, x := range e.list {
+		e.further()
 		for d := range depsOf(x, implied[i]) {
 			if y := ends[0]; y != nil {
 				addEdge(x, y, d)

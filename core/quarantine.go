@@ -147,12 +147,12 @@ func (e *Engine) lift(x *entry) {
 	if data := x.verbatim; data != nil {
 		x.verbatim = nil
 		x.pending, x.timers, x.starts = nil, nil, nil
-		e.restore(x, x.spec, data, true)
+		e.restore(x, x.spec, data, new(decodedUnit), true)
 	} else {
 		e.setState(x, deadState)
 		e.setSpecOnly(x, x.spec)
 		e.decodeShare(x)
-		e.remake(x, x.saved, nil)
+		e.remake(x, x.saved)
 		if !x.saved.hasUnit && x.u == nil && !x.orphaned() { // it never had a machine
 			e.fresh(x)
 		}

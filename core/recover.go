@@ -3,7 +3,6 @@ package core
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -86,11 +85,8 @@ func (e *Engine) recover() error {
 // loadStore is step 1.
 func (e *Engine) loadStore(r *Recovery) (state.Report, error) {
 	n := e.cfg.Store.Health().Keys / 2
-	specs := make(map[string]*unit.Spec, n)
-	units := make(map[string][]byte, n)
+	units := newStoredUnits(n)
 	meta := false
-	var dec specDecoder
-	var data arena
 	outer := e.doing(stageLoad, "")
 	report, err := e.cfg.Store.Load(func(r state.Record) error {
 		switch r.Segment {
@@ -104,9 +100,9 @@ func (e *Engine) loadStore(r *Recovery) (state.Report, error) {
 				e.readRepeat(r)
 			}
 		case state.Specs:
-			specs[r.Key] = e.readSpec(&dec, r)
+			units.addSpec(r.Key, r.Data)
 		case state.Units:
-			units[r.Key] = data.keep(r.Data)
+			units.addUnit(r.Key, r.Data)
 		}
 		return nil
 	})
@@ -124,25 +120,26 @@ func (e *Engine) loadStore(r *Recovery) (state.Report, error) {
 		if err := e.formats.check(); err != nil {
 			return report, err
 		}
-	} else if len(specs) == 0 {
+	} else if units.specs == 0 {
 		e.formats.held = false // there is nothing to go back to
 	}
 	for _, p := range report.Problems {
 		e.say(unit.LevelErr, "", "state store: "+p.String())
 	}
-	if !meta && len(specs) > 0 { // lost: what is known is that the machine is up
+	if !meta && units.specs > 0 { // lost: what is known is that the machine is up
 		e.booted, e.started = true, true
 		e.metaDirty = true
 	}
 	e.shared = newShared()
-	e.rebuild(specs, units, report.Whole())
+	units.sort()
+	e.rebuild(units.list, report.Whole())
 	e.shared = nil
 	e.repeats.recovered(e.jobs)
 	e.adoptFound(e.cfg.Found)
 	if e.cfg.Search != nil && doubtful(&report) {
 		e.adoptFound(slices.DeleteFunc(e.cfg.Search(), func(f Found) bool { return e.cfg.Types[f.Unit.Kind()] == nil }))
 	}
-	r.Units, r.Problems = len(specs), len(report.Problems)
+	r.Units, r.Problems = len(units.list), len(report.Problems)
 	for _, x := range e.list {
 		r.Effects += len(x.pending)
 		if x.orphaned() {
@@ -150,20 +147,6 @@ func (e *Engine) loadStore(r *Recovery) (state.Report, error) {
 		}
 	}
 	return report, nil
-}
-
-// arena keeps copies of many small pieces that are needed for the same time.
-type arena struct{ room []byte }
-
-const arenaPiece = 256 << 10
-
-func (a *arena) keep(b []byte) []byte {
-	if a.room == nil || cap(a.room)-len(a.room) < len(b) {
-		a.room = make([]byte, 0, max(arenaPiece, len(b)))
-	}
-	from := len(a.room)
-	a.room = append(a.room, b...)
-	return a.room[from:len(a.room):len(a.room)]
 }
 
 // readMeta reports whether the engine's own record could be read.
@@ -175,41 +158,19 @@ func (e *Engine) readMeta(data []byte) bool {
 	return true
 }
 
-// readSpec gives a unit whose settings cannot be read some that say so, until the next
-// daemon-reload.
-func (e *Engine) readSpec(dec *specDecoder, r state.Record) *unit.Spec {
-	why := "its stored settings cannot be read; daemon-reload reads its files again"
-	if q := e.quar[unit.Name(r.Key)]; q != nil && q.stage == stageDecode {
-		return &unit.Spec{Name: unit.Name(r.Key), Load: unit.LoadError, LoadError: why}
-	}
-	outer := e.doing(stageDecode, unit.Name(r.Key))
-	s, err := dec.decode(r.Data)
-	e.rec.end(outer)
-	if err == nil && s.Name == unit.Name(r.Key) {
-		return s
-	}
-	if err != nil {
-		why += ": " + err.Error()
-	}
-	e.say(unit.LevelErr, unit.Name(r.Key), why)
-	return &unit.Spec{Name: unit.Name(r.Key), Load: unit.LoadError, LoadError: why}
-}
-
 // rebuild makes graph, timers and jobs of what was read. whole is false if the store lost records.
-func (e *Engine) rebuild(specs map[string]*unit.Spec, units map[string][]byte, whole bool) {
-	for name := range units { // lost settings: the order does not matter
-		if specs[name] == nil {
-			specs[name] = e.readSpec(new(specDecoder), state.Record{Key: name, Data: nil})
-		}
-	}
-	names := slices.AppendSeq(make([]string, 0, len(specs)), maps.Keys(specs))
-	slices.Sort(names)
-	e.list = slices.Grow(e.list, len(names))
-	for _, name := range names {
-		x := e.intern(unit.Name(name))
+func (e *Engine) rebuild(units []storedUnit, whole bool) {
+	e.list = slices.Grow(e.list, len(units))
+	for i := range units {
+		x := e.intern(unit.Name(units[i].name))
 		x.stale, x.loaded = false, true
+		units[i].x = x
+	}
+	e.decodeAll(units)
+	for i := range units {
 		e.further()
-		e.restore(x, specs[name], units[name], whole)
+		s := &units[i]
+		e.restore(s.x, e.specOf(s), s.data, &s.read, whole)
 	}
 	e.wanted = nil
 	for _, x := range slices.Clone(e.list) {

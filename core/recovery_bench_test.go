@@ -5,6 +5,8 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/sysmaster-go/sysmaster/core/sys"
 	"github.com/sysmaster-go/sysmaster/state"
+	"github.com/sysmaster-go/sysmaster/state/record"
 	"github.com/sysmaster-go/sysmaster/unit"
 )
 
@@ -72,9 +75,73 @@ func manyServices(tb testing.TB, n int, log state.Store) (*Engine, *bench) {
 
 func recovered(tb testing.TB, b *bench, log state.Store, boot unit.Name) *Engine {
 	e, err := New(Config{World: sys.World{Clock: b, Source: b, Actor: b, Prober: b, Pulse: b}, Store: log,
-		Types: realTypes(), Boot: Boot{Unit: boot, Mode: unit.ModeReplace}, Observe: func(Event) {}, Seed: [16]byte{1}})
+		Types: realTypes(), Boot: Boot{Unit: boot, Mode: unit.ModeReplace}, Spread: spread, Observe: func(Event) {}, Seed: [16]byte{1}})
 	require.NoError(tb, err)
 	return e
+}
+
+// spread is Config.Spread with two goroutines.
+func spread(n int, do func(int)) {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				do(i)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// TestSpread: a recovery on several processors gives what one on a single one gives, also of records that cannot be read.
+func TestSpread(t *testing.T) {
+	dir := t.TempDir()
+	log, _, err := state.Open(state.Config{Dir: dir})
+	require.NoError(t, err)
+	e, w := manyServices(t, 300, log)
+	now := w.now
+	require.NoError(t, log.Commit([]state.Record{
+		{Segment: state.Units, Key: "server-7.service", Version: unitVersion, Data: []byte{0xff}},
+		{Segment: state.Specs, Key: "server-8.service", Version: specVersion, Data: []byte{0xff}},
+		{Segment: state.Units, Key: "server-9.service"},
+		{Segment: state.Specs, Key: "server-10.service"},
+		{Segment: state.Units, Key: "server-11.service", Version: unitVersion, Data: encodedWithSnapshot(e.lookup("server-11.service"), []byte{0xff})},
+	}))
+	require.NoError(t, log.Close())
+	told := make([][]string, 2)
+	views := make([][]UnitView, 2)
+	for i, spread := range []func(int, func(int)){nil, spread} {
+		own := t.TempDir() // each writes what it could not read
+		require.NoError(t, os.CopyFS(own, os.DirFS(dir)))
+		log, _, err := state.Open(state.Config{Dir: own})
+		require.NoError(t, err)
+		b := &bench{now: now}
+		e, err := New(Config{World: sys.World{Clock: b, Source: b, Actor: b, Prober: b, Pulse: b}, Store: log,
+			Types: realTypes(), Observe: b.observe, Seed: [16]byte{1}, Spread: spread})
+		require.NoError(t, err)
+		for u := range e.View().Units {
+			v := *u
+			v.Relations, v.Type = nil, nil // functions
+			views[i] = append(views[i], v)
+		}
+		_, err = e.Step()
+		require.NoError(t, err)
+		told[i] = b.told
+		require.NoError(t, log.Close())
+	}
+	require.Equal(t, told[0], told[1])
+	require.NotEmpty(t, told[0])
+	require.Equal(t, views[0], views[1])
+}
+
+// encodedWithSnapshot is x's record with another snapshot.
+func encodedWithSnapshot(x *entry, snapshot []byte) []byte {
+	var e Engine
+	e.snapshot = snapshot
+	var enc record.Encoder
+	e.encodeUnit(&enc, x)
+	return enc.Clone()
 }
 
 // used is the processor time of this process: on a busy machine the time on the clock says nothing.

@@ -137,7 +137,7 @@ func (e *Engine) respec(x *entry, spec *unit.Spec) {
 		if x.u == nil {
 			return
 		}
-		v, err := e.restoreUnit(x.typ, spec, x.typ.Version, bytes.Clone(e.snapshot))
+		v, err := restoreUnit(x.typ, spec, x.typ.Version, bytes.Clone(e.snapshot), e.rec)
 		if err != nil {
 			e.say(unit.LevelErr, x.name, "new settings are not taken: "+err.Error())
 			x.load, x.reason = unit.LoadBadSetting, err.Error()
@@ -156,7 +156,7 @@ func (e *Engine) unorphan(x *entry, spec *unit.Spec) {
 	if typ == nil {
 		return
 	}
-	u, err := e.restoreUnit(typ, spec, x.saved.version, x.saved.snapshot)
+	u, err := restoreUnit(typ, spec, x.saved.version, x.saved.snapshot, e.rec)
 	if err != nil {
 		e.say(unit.LevelErr, x.name, "cannot read its stored state: "+err.Error())
 		return

@@ -6,10 +6,12 @@ import (
 	"github.com/sysmaster-go/sysmaster/unit"
 )
 
-// restore gives x its stored specification and state. What cannot be read costs that unit
+// restore gives x its stored specification and state; d is what was decoded of them already. What cannot be read costs that unit
 // only: it is orphaned, and its processes are found by its control group.
-func (e *Engine) restore(x *entry, spec *unit.Spec, data []byte, whole bool) {
-	e.setSpecOnly(x, spec)
+func (e *Engine) restore(x *entry, spec *unit.Spec, data []byte, d *decodedUnit, whole bool) {
+	if !d.over {
+		e.setSpecOnly(x, spec)
+	}
 	if e.confine(x) {
 		e.decodeShare(x)
 		e.restoreConfined(x, data)
@@ -19,10 +21,13 @@ func (e *Engine) restore(x *entry, spec *unit.Spec, data []byte, whole bool) {
 		e.fresh(x)
 		return
 	}
-	load, reason := x.load, x.reason
-	outer := e.doing(stageDecode, x.name)
-	s, err := decodeUnit(data, x, e.shared)
-	e.rec.end(outer)
+	if !d.over {
+		d.load, d.reason = x.load, x.reason
+		outer := e.doing(stageDecode, x.name)
+		d.saved, d.err = decodeUnit(data, x, e.shared)
+		e.rec.end(outer)
+	}
+	s, err := d.saved, d.err
 	known := x.state
 	x.state = deadState
 	e.setState(x, known)
@@ -34,24 +39,39 @@ func (e *Engine) restore(x *entry, spec *unit.Spec, data []byte, whole bool) {
 		e.decodeShare(x)
 		return
 	}
-	if err == nil && (x.typ == nil || load == unit.LoadError && spec.FragmentPath == "" && s.hasUnit) {
-		x.load, x.reason, x.saved = load, reason, s
+	if err == nil && x.keptAsStored(d.load, s) {
+		x.load, x.reason, x.saved = d.load, d.reason, s
 		e.decodeShare(x)
 		if s.hasUnit {
 			e.orphan(x)
 		}
 		return
 	}
-	e.remake(x, s, err)
+	if err == nil && s.hasUnit && d.u == nil && d.unitErr == nil {
+		d.u, d.unitErr = restoreUnit(x.typ, x.spec, s.version, s.snapshot, e.rec)
+	}
+	if err == nil {
+		err = d.unitErr
+	}
+	e.remade(x, d.u, s, err)
 }
 
-// remake makes x's machine of its snapshot; err is why that is not even tried.
-func (e *Engine) remake(x *entry, s stored, err error) {
-	if err == nil && s.hasUnit && x.typ != nil {
-		if x.u, err = e.restoreUnit(x.typ, x.spec, s.version, s.snapshot); err == nil {
-			e.setState(x, x.u.State())
-			x.saved = s // for the first view
-		}
+// remake makes x's machine of its snapshot.
+func (e *Engine) remake(x *entry, s stored) {
+	var u unit.Unit
+	var err error
+	if s.hasUnit && x.typ != nil {
+		u, err = restoreUnit(x.typ, x.spec, s.version, s.snapshot, e.rec)
+	}
+	e.remade(x, u, s, err)
+}
+
+// remade takes x's machine, made of s; err is why there is none.
+func (e *Engine) remade(x *entry, u unit.Unit, s stored, err error) {
+	if err == nil && u != nil {
+		x.u = u
+		e.setState(x, u.State())
+		x.saved = s // for the first view
 	}
 	if !e.shareCommon(x) {
 		_ = e.decodeCommon(x) // its load state is stored, and says so

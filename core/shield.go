@@ -39,15 +39,15 @@ func newUnit(t *unit.Type, spec *unit.Spec) (u unit.Unit, err error) {
 	return unitOrNil(u, err)
 }
 
-func (e *Engine) restoreUnit(t *unit.Type, spec *unit.Spec, version uint32, snapshot []byte) (u unit.Unit, err error) {
-	outer := e.doing(stageRestore, spec.Name)
+func restoreUnit(t *unit.Type, spec *unit.Spec, version uint32, snapshot []byte, rec *recorder) (u unit.Unit, err error) {
+	outer := rec.begin(note{stage: stageRestore, name: string(spec.Name)})
 	err = shielded("Restore", func() (err error) {
 		if u, err = t.Restore(spec, version, snapshot); err == nil {
 			u.State()
 		}
 		return err
 	})
-	e.rec.end(outer)
+	rec.end(outer)
 	return unitOrNil(u, err)
 }
 

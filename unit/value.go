@@ -238,6 +238,13 @@ func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 // blanks are what separates words and surrounds values.
 const blanks = " \t\n\r"
 
-func isBlank(c byte) bool           { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
-func trimBlank(s string) string     { return strings.Trim(s, blanks) }
-func trimBlankLeft(s string) string { return strings.TrimLeft(s, blanks) }
+func isBlank(c byte) bool       { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
+func trimBlank(s string) string { return strings.Trim(s, blanks) }
+
+// trimBlankLeft is strings.TrimLeft without the set that that makes for each call.
+func trimBlankLeft(s string) string {
+	for s != "" && isBlank(s[0]) {
+		s = s[1:]
+	}
+	return s
+}

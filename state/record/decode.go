@@ -80,6 +80,19 @@ func First(data []byte) (f Field, n int, err error) {
 
 // parse reads the field at the beginning of b and says how long it is, or what is wrong.
 func parse(b []byte) (f Field, n int, what string) {
+	if len(b) > 1 && b[0]|b[1] < 0x80 && b[0]>>kindBits != 0 { // one byte each, as nearly always
+		k := Kind(b[0] & kindMask)
+		if !k.hasLength() {
+			return Field{Tag: uint32(b[0] >> kindBits), Kind: k, num: uint64(b[1]), raw: b[:2:2]}, 2, ""
+		}
+		if end := 2 + int(b[1]); end <= len(b) {
+			return Field{Tag: uint32(b[0] >> kindBits), Kind: k, data: b[2:end:end], raw: b[:end:end]}, end, ""
+		}
+	}
+	return parseAny(b)
+}
+
+func parseAny(b []byte) (f Field, n int, what string) {
 	h, what := parseHead(b)
 	if what != "" {
 		return f, 0, what

@@ -22,7 +22,7 @@ const (
 // the unit: then the error is a *unit.Partial and there is no command.
 func ParseExecLine(s string) ([]unit.Command, error) {
 	cmds, err := parseExecLine(s)
-	if err != nil && strings.HasPrefix(strings.TrimLeft(s, " \t\n\r"), "-") {
+	if err != nil && strings.HasPrefix(skipBlanks(s), "-") {
 		return nil, &unit.Partial{Text: "line ignored: " + err.Error()}
 	}
 	return cmds, err
@@ -47,10 +47,17 @@ func parseExecLine(s string) ([]unit.Command, error) {
 	}
 }
 
+func skipBlanks(s string) string {
+	for s != "" && strings.IndexByte(" \t\n\r", s[0]) >= 0 {
+		s = s[1:]
+	}
+	return s
+}
+
 // skipSeparators skips blanks and lone semicolons; found is false at the end.
 func skipSeparators(s string) (rest string, found bool) {
 	for {
-		s = strings.TrimLeft(s, " \t\n\r")
+		s = skipBlanks(s)
 		after, ok := cutSeparator(s)
 		if !ok {
 			return s, s != ""
@@ -88,7 +95,7 @@ func parseCommand(s string) (cmd unit.Command, rest string, err error) {
 		argv = append(argv, path)
 	}
 	for {
-		rest = strings.TrimLeft(rest, " \t\n\r")
+		rest = skipBlanks(rest)
 		if after, end := cutSeparator(rest); end {
 			rest = after
 			break

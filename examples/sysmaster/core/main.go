@@ -20,7 +20,10 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -152,6 +155,7 @@ func run(screen *os.File) error {
 		World: world.Sys(), Types: files.types, Seed: seed, BootID: files.facts.BootID, Recorder: recorder(world, con),
 		Boot:   core.Boot{Unit: opt.unit, Fallbacks: []unit.Name{"rescue.target", "emergency.target"}},
 		Search: func() []core.Found { return found(groups) },
+		Spread: spread,
 		Observe: func(ev core.Event) {
 			con.event(ev)
 			server.Publish(ev)
@@ -173,6 +177,20 @@ func run(screen *os.File) error {
 		}
 		return false
 	})
+}
+
+// spread has the engine recover on all processors (core.Config.Spread).
+func spread(n int, do func(int)) {
+	var next atomic.Int64
+	var all sync.WaitGroup
+	for range min(n, runtime.GOMAXPROCS(0)) {
+		all.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				do(i)
+			}
+		})
+	}
+	all.Wait()
 }
 
 // serve lets clients in. They are greeted while the core recovers; what they ask is answered from what it has recovered

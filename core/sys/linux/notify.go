@@ -273,8 +273,16 @@ func (w *World) startingUnit(pid int, in sys.Input) unit.Name {
 		return ""
 	}
 	u := in.Unit
-	if g := w.groups[strings.TrimSuffix(in.CGroup, "/"+controlGroup)]; u == "" && g != nil {
+	group := strings.TrimSuffix(in.CGroup, "/"+controlGroup)
+	if g := w.groups[group]; u == "" && g != nil {
 		u = g.unit
+	}
+	if u == "" && group != "" { // a Spawn of the core before that is repeated: its group is watched behind it
+		for n, l := range w.lanes { // one at most has that group
+			if l.group == group {
+				u = n
+			}
+		}
 	}
 	if l := w.lanes[u]; l != nil {
 		if _, starting := l.current.(unit.Spawn); starting {

@@ -220,3 +220,14 @@ func TestNotifiedWaitsForSpawned(t *testing.T) {
 	require.NoError(t, in.Close())
 	require.NoError(t, cmd.Wait())
 }
+
+// A core that repeats a Spawn of the one before has not watched the unit's control group yet: the message waits all the same.
+func TestNotifiedWaitsForARepeatedSpawn(t *testing.T) {
+	w := newWorld(t, Config{})
+	w.spawning, w.lanes["a.service"] = 1, &lane{busy: true, current: unit.Spawn{Role: "main"}, group: "a.slice/a.service"}
+	require.Equal(t, unit.Name("a.service"), w.startingUnit(1<<22+1, sys.Input{CGroup: "a.slice/a.service"}))
+	require.Equal(t, unit.Name("a.service"), w.startingUnit(1<<22+1, sys.Input{CGroup: "a.slice/a.service/" + controlGroup}))
+	require.Empty(t, w.startingUnit(1<<22+1, sys.Input{CGroup: "a.slice/b.service"}))
+	w.lanes["a.service"].current = unit.Kill{}
+	require.Empty(t, w.startingUnit(1<<22+1, sys.Input{CGroup: "a.slice/a.service"}))
+}

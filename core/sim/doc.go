@@ -43,6 +43,6 @@
 // # Scenarios
 //
 // A Scenario is a run as data. Play plays it; CrashEverywhere crashes copies of the machine at each
-// checkpoint, to any depth; Generate makes one from a seed; Seed plays that with random crashes; Shrink
-// makes a failing one small. A Machine, and all that is played from one Host, belong to one goroutine.
+// checkpoint, from those of the very first start on, to any depth; Generate makes one from a seed; Seed
+// plays that with random crashes; Shrink makes a failing one small. A Machine, and all that is played from one Host, belong to one goroutine.
 package sim

@@ -2,6 +2,7 @@ package sim_test
 
 import (
 	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -107,7 +108,7 @@ func TestCrashEverywhereInEveryScenario(t *testing.T) {
 			case testing.Short() || raced || depth < c.o.Depth:
 				c.o.Depth = 1
 			case depth == 2 && c.o.Depth == 2 && c.o.Hang:
-				c.o.MaxForks = 4000 // make sim goes on
+				c.o.MaxForks = 3000 // make sim goes on
 			case depth > 2 && c.o.Depth == 2: // a crash in the recovery from a crash in a recovery
 				c.o.Depth, c.o.MaxForks = 3, 25000
 			}
@@ -119,9 +120,70 @@ func TestCrashEverywhereInEveryScenario(t *testing.T) {
 				return
 			}
 			require.Contains(t, r.Outcome+"\n", c.want+"\n")
+			for i, l := range r.Levels {
+				t.Logf("depth %d: %v", i+1, l)
+				require.NotZero(t, l.Crashed, "depth %d", i+1)
+			}
+			require.Equal(t, r.Levels[0].Checkpoints, r.Levels[0].Crashed, "the first crash is to be everywhere")
+			if c.o.FromStep == 0 {
+				plain, err := h.Play(c.s)
+				require.NoError(t, err)
+				require.Equal(t, plain.Stats.Points, r.Levels[0].Checkpoints)
+			}
 			t.Log(r.Stats)
 		})
 	}
 	simulated.Add(total)
 	t.Log(total)
+}
+
+// TestCrashesAreFoundAgain: a failure says where the core died so that Play lets it die there again.
+func TestCrashesAreFoundAgain(t *testing.T) {
+	h := sim.WithBug(host(), sim.BugLoseJob)
+	_, err := h.CrashEverywhere(scenarios[1].s, sim.Everywhere{})
+	var f *sim.Failure
+	require.ErrorAs(t, err, &f)
+	require.Len(t, f.Scenario.Crashes, 1)
+	_, err = h.Play(f.Scenario)
+	var first, again *sim.Violation
+	require.ErrorAs(t, f, &first)
+	require.ErrorAs(t, err, &again)
+	require.Equal(t, first.Rule, again.Rule)
+	require.Equal(t, first.Unit, again.Unit)
+	require.Equal(t, first.Text, again.Text)
+	require.Equal(t, first.At, again.At)
+}
+
+// TestMaxForks bounds what crashes more than once, and spreads it: no first crash is left out, and those
+// after it do not all follow upon the first few.
+func TestMaxForks(t *testing.T) {
+	s := scenarios[0].s
+	plain, err := host().Play(s)
+	require.NoError(t, err)
+	var traces [2][]string
+	for i := range traces {
+		h := host()
+		h.Trace = func(l string) {
+			if _, death, found := strings.Cut(l, "core dies: crash "); found {
+				core, _, _ := strings.Cut(death, "/")
+				traces[i] = append(traces[i], core)
+			}
+		}
+		const most = 90
+		r, err := h.CrashEverywhere(s, sim.Everywhere{Depth: 3, MaxForks: most})
+		require.NoError(t, err)
+		require.Len(t, r.Levels, 3)
+		require.Equal(t, plain.Stats.Points, r.Levels[0].Crashed)
+		require.Equal(t, most/2, r.Levels[1].Crashed)
+		require.InDelta(t, most/2, r.Levels[2].Crashed, most/4)
+	}
+	require.Equal(t, traces[0], traces[1], "the same ones each time")
+	followed, last := 0, ""
+	for _, core := range traces[0] {
+		if core == "#2" && last == "#1" {
+			followed++
+		}
+		last = core
+	}
+	require.Greater(t, followed, plain.Stats.Points/2, "upon how many first crashes a second one follows")
 }

@@ -34,6 +34,19 @@ func (f *Failure) Rule() Rule {
 type Result struct {
 	Stats   Stats
 	Outcome string // one line for each unit and program, sorted
+	// Levels are CrashEverywhere's: the first is the run itself, the second the recoveries from its
+	// crashes, and so on.
+	Levels []Level
+}
+
+// Level says how much of one depth was explored.
+type Level struct {
+	Checkpoints int // passed from Everywhere.FromStep on, by all machines of this depth
+	Crashed     int // at how many of them the core was crashed
+}
+
+func (l Level) String() string {
+	return fmt.Sprintf("crashed at %d of %d checkpoints", l.Crashed, l.Checkpoints)
 }
 
 // Play plays a scenario once. The error is a *Failure.
@@ -45,7 +58,7 @@ func (h Host) Play(s Scenario) (Result, error) {
 	if err != nil {
 		return h.failed(p, s, err)
 	}
-	return Result{*p.m.stats, p.outcome()}, nil
+	return Result{Stats: *p.m.stats, Outcome: p.outcome()}, nil
 }
 
 func (h Host) failed(p *player, s Scenario, err error) (Result, error) {
@@ -77,15 +90,30 @@ type Everywhere struct {
 	Differs bool
 	// Twice recovers twice at each n-th crash; 0: at each 16th.
 	Twice int
-	// MaxForks bounds the number of machines; 0: no bound.
+	// MaxForks is about how many machines crash more than once, 0: all. They are spread evenly over
+	// the depths after the first and over the checkpoints of each. The first depth is never bounded.
 	MaxForks int
 }
 
+// everywhere is one pass over a scenario's checkpoints.
 type everywhere struct {
 	Everywhere
-	want  string
-	seen  int
-	forks int
+	want   string
+	forks  int
+	most   int // bounds forks; 0: no bound
+	phase  int // which ones Every takes
+	levels []Level
+	quotas []quota // one for each depth
+}
+
+// quota takes so many of a number of things, evenly spread; the zero value takes none.
+type quota struct{ take, of int }
+
+var everyOne = quota{1, 1}
+
+// has reports whether the n-th one, from 1 on, is among them.
+func (q quota) has(n int) bool {
+	return q.take > 0 && n*q.take/q.of > (n-1)*q.take/q.of
 }
 
 // CrashEverywhere plays a scenario, and from each of its checkpoints a copy whose core dies there:
@@ -96,27 +124,71 @@ func (h Host) CrashEverywhere(s Scenario, o Everywhere) (Result, error) {
 	if err != nil {
 		return plain, err
 	}
+	o.Depth, o.Every, o.Twice = or(o.Depth, 1), or(o.Every, 1), or(o.Twice, 16)
+	quotas := slices.Repeat([]quota{everyOne}, o.Depth)
+	var total Stats
+	if o.Depth > 1 && o.MaxForks > 0 { // each first crash, to see how much there is below
+		e := &everywhere{Everywhere: o, want: plain.Outcome, quotas: []quota{everyOne, {}}}
+		stats, err := h.pass(s, e)
+		if err != nil {
+			return Result{Stats: stats, Levels: e.levels}, err
+		}
+		total.Add(stats)
+		quotas = o.quotas(e.levels)
+	}
+	e := &everywhere{Everywhere: o, want: plain.Outcome, quotas: quotas}
+	stats, err := h.pass(s, e)
+	total.Add(stats)
+	return Result{Stats: total, Outcome: plain.Outcome, Levels: e.levels}, err
+}
+
+// quotas share MaxForks out to the depths after the first, given what the first two have. A machine
+// that crashed more often is taken to have as many checkpoints left as one that crashed once.
+func (o Everywhere) quotas(found []Level) []quota {
+	list := []quota{everyOne}
+	each := 1 // machines for a checkpoint
+	if o.Hang {
+		each = 2
+	}
+	left, of := o.MaxForks/each, found[1].Checkpoints/o.Every
+	machines := max(1, found[0].Crashed*each)
+	for depth := 2; depth <= o.Depth; depth++ {
+		take := min(of, left/(o.Depth-depth+1))
+		list = append(list, quota{take, of})
+		left -= take
+		of = take * each * found[1].Checkpoints / machines / o.Every
+	}
+	return list
+}
+
+// pass plays a scenario once, with the copies that e asks for.
+func (h Host) pass(s Scenario, e *everywhere) (Stats, error) {
+	e.levels = make([]Level, len(e.quotas))
 	p, err := h.player(&s)
 	if err != nil {
-		return Result{}, &Failure{s, err}
+		return Stats{}, &Failure{s, err}
 	}
-	o.Depth, o.Every, o.Twice = or(o.Depth, 1), or(o.Every, 1), or(o.Twice, 16)
-	e := &everywhere{Everywhere: o, want: plain.Outcome}
-	p.crash, p.depth = e, o.Depth
+	p.crash = e
 	p.m.onPoint = p.at
 	if err := p.play(); err != nil {
-		return h.failed(p, s, err)
+		r, err := h.failed(p, s, err)
+		return r.Stats, err
 	}
-	return Result{*p.m.stats, plain.Outcome}, nil
+	return *p.m.stats, nil
 }
 
 // at is a checkpoint: the place for a crash.
 func (p *player) at(_ *Machine, _ core.Stage) error {
 	e := p.crash
-	e.seen++
-	if p.next < e.FromStep || e.seen%e.Every != 0 || e.MaxForks > 0 && e.forks >= e.MaxForks {
+	l := &e.levels[p.level]
+	if p.next < e.FromStep || e.most > 0 && e.forks >= e.most {
 		return nil
 	}
+	l.Checkpoints++
+	if n := l.Checkpoints + e.phase; n%e.Every != 0 || !e.quotas[p.level].has(n/e.Every) {
+		return nil
+	}
+	l.Crashed++
 	if err := p.crashHere(causeCrash); err != nil || !e.Hang {
 		return err
 	}
@@ -134,8 +206,8 @@ func (p *player) crashHere(cause string) error {
 	if err == nil && (e.forks+int(p.s.Seed))%e.Twice == 0 {
 		err = q.m.RecoverTwice()
 	}
-	q.depth--
-	if q.depth > 0 {
+	q.level++
+	if q.level < len(e.quotas) {
 		q.m.onPoint = q.at
 	}
 	if err == nil {
@@ -193,19 +265,10 @@ func (h Host) Seed(seed uint64, forks int) (Stats, error) {
 	}
 	calm := s
 	calm.Faults.Crash = 0 // crashes of the copies only: their paths are replayable
-	p, err := h.player(&calm)
-	if err != nil {
-		return plain.Stats, &Failure{calm, err}
-	}
 	every := max(1, plain.Stats.Points/forks)
-	p.crash = &everywhere{Everywhere: Everywhere{Depth: 1, Every: every, Differs: true, Twice: 16, MaxForks: 2 * forks}, seen: int(seed % 97)}
-	p.depth = 1
-	p.m.onPoint = p.at
-	err = p.play()
-	if err != nil {
-		_, err = h.failed(p, calm, err)
-	}
-	plain.Stats.Add(*p.m.stats)
+	e := &everywhere{Everywhere: Everywhere{Every: every, Differs: true, Twice: 16}, most: 2 * forks, phase: int(seed % 97), quotas: []quota{everyOne}}
+	stats, err := h.pass(calm, e)
+	plain.Stats.Add(stats)
 	plain.Stats.Seeds = 1
 	return plain.Stats, err
 }

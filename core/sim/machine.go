@@ -151,6 +151,15 @@ var ErrLimit = errors.New("the virtual time is over")
 
 // New makes a machine and starts its core.
 func New(cfg Config) (*Machine, error) {
+	m, err := assemble(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return m, m.start()
+}
+
+// assemble makes a machine that has no core yet.
+func assemble(cfg Config) (*Machine, error) {
 	cfg.Limits = cfg.Limits.orDefaults()
 	m := &Machine{
 		cfg: cfg, pcg: rand.NewPCG(cfg.Seed, 0x5157), now: bootedAt, load: cfg.Load,
@@ -168,7 +177,7 @@ func New(cfg Config) (*Machine, error) {
 	if err := m.store.open(); err != nil {
 		return nil, err
 	}
-	return m, m.start()
+	return m, nil
 }
 
 // Program sets how the program at path behaves: its first run as the first of list, and so on;

@@ -86,7 +86,7 @@ type player struct {
 	end   time.Duration
 	files map[string]string
 	crash *everywhere // nil: nothing more is crashed
-	depth int
+	level int         // how often it was crashed
 }
 
 func (h Host) player(s *Scenario) (*player, error) {
@@ -94,7 +94,7 @@ func (h Host) player(s *Scenario) (*player, error) {
 	if boot == "" {
 		boot = "default.target"
 	}
-	m, err := New(Config{Seed: s.Seed, Types: h.Types, Load: h.Loader(s.Files), Boot: boot, Mode: unit.ModeReplace, MaxDelay: s.MaxDelay,
+	m, err := assemble(Config{Seed: s.Seed, Types: h.Types, Load: h.Loader(s.Files), Boot: boot, Mode: unit.ModeReplace, MaxDelay: s.MaxDelay,
 		Faults: s.Faults, Store: s.Store, Limits: Limits{Job: 20 * time.Minute}, Trace: h.Trace})
 	if err != nil {
 		return nil, err
@@ -139,8 +139,13 @@ func (p *player) fork(cause string, down time.Duration) (*player, error) {
 	return &q, err
 }
 
-// play goes on to the end.
+// play goes on to the end, from the start of the first core if there was none.
 func (p *player) play() (err error) {
+	if p.m.engine == nil { // not in New: the first recovery is a place for crashes as any other
+		if err := p.m.start(); err != nil {
+			return err
+		}
+	}
 	for more := true; ; {
 		for p.next < len(p.s.Steps) && p.m.now >= p.due && (!p.s.Steps[p.next].Settled || p.settled() || !more || p.m.now >= p.due+settleTime) {
 			more = true

@@ -156,6 +156,7 @@ type Engine struct {
 	metaDirty  bool
 	acks       []uint64
 	intents    []sys.Intent
+	early      []sys.Input  // see tooEarly; not acknowledged
 	held       []sys.Intent // spawns that wait until the store takes commits again
 	events     []Event
 	replies    []reply
@@ -320,12 +321,14 @@ func (e *Engine) propagate() {
 	}
 	for i := range e.inputs {
 		e.further()
-		e.input(&e.inputs[i])
-		if id := e.inputs[i].ID; id != 0 {
-			e.acks = append(e.acks, id)
+		if e.tooEarly(&e.inputs[i]) {
+			e.early = append(e.early, e.inputs[i])
+		} else {
+			e.take(&e.inputs[i])
 		}
 		e.inputs[i].Body = nil
 	}
+	e.hearEarly()
 	e.elapse()
 	e.drain()
 	if e.bootRetry {

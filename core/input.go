@@ -79,6 +79,48 @@ func (e *Engine) doFollowUp(f any) {
 	}
 }
 
+// take gives an input to whom it concerns, and has it acknowledged.
+func (e *Engine) take(in *sys.Input) {
+	e.input(in)
+	if in.ID != 0 {
+		e.acks = append(e.acks, in.ID)
+	}
+}
+
+// tooEarly reports whether an input is a notification that may be of the very process whose Spawned is still on
+// its way: its unit does not know it yet and would not listen. It waits for the answer, and stays with its owner
+// meanwhile. A Spawn that the store's failure holds back has made no process.
+func (e *Engine) tooEarly(in *sys.Input) bool {
+	n, ok := in.Body.(unit.Notified)
+	if !ok {
+		return false
+	}
+	x := e.owner(in, n)
+	if x == nil || x.u == nil || x.quar != nil || x.holds(n.From) {
+		return false
+	}
+	return slices.ContainsFunc(x.pending, func(em unit.Emitted) bool {
+		_, spawn := em.Effect.(unit.Spawn)
+		return spawn && !slices.ContainsFunc(e.held, func(h sys.Intent) bool { return h.Unit == x.name && h.Seq == em.Seq })
+	})
+}
+
+// hearEarly takes the notifications that need not wait any more, in their order.
+func (e *Engine) hearEarly() {
+	if len(e.early) == 0 {
+		return
+	}
+	list := e.early
+	e.early = nil
+	for i := range list {
+		if e.tooEarly(&list[i]) {
+			e.early = append(e.early, list[i])
+		} else {
+			e.take(&list[i])
+		}
+	}
+}
+
 // input gives one input to whom it concerns.
 func (e *Engine) input(in *sys.Input) {
 	switch b := in.Body.(type) {
@@ -116,6 +158,9 @@ func (e *Engine) unitInput(in *sys.Input, ev unit.Event) {
 			return // answered before: a replay after a crash
 		}
 		e.handle(x, ev)
+		if _, spawned := ev.(unit.Spawned); spawned {
+			e.hearEarly() // before what its process did after that
+		}
 		return
 	}
 	x := e.owner(in, ev)

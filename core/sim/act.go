@@ -3,6 +3,7 @@ package sim
 import (
 	"slices"
 	"sort"
+	"time"
 
 	"github.com/sysmaster-go/sysmaster/core"
 	"github.com/sysmaster-go/sysmaster/core/sys"
@@ -82,7 +83,9 @@ func (m *Machine) pump(n unit.Name, l *lane) {
 			m.at(m.now+d, happening{gen: m.coreGen, do: doEffect, act: in})
 			return
 		}
-		m.carryOut(in)
+		if !m.carryOut(in) {
+			return
+		}
 		l.busy, l.current = false, sys.Intent{}
 	}
 	if !l.busy {
@@ -150,13 +153,18 @@ func (m *Machine) spec(n unit.Name) *unit.Spec {
 	return s
 }
 
-// carryOut does one effect of a unit, and answers it.
-func (m *Machine) carryOut(in sys.Intent) {
+// carryOut does one effect of a unit, and answers it. It reports whether the lane may go on.
+func (m *Machine) carryOut(in sys.Intent) bool {
+	if f, spawn := in.Effect.(unit.Spawn); spawn {
+		return m.spawn(in, f)
+	}
+	m.doEffect(in)
+	return true
+}
+
+func (m *Machine) doEffect(in sys.Intent) {
 	done := unit.Done{Seq: in.Seq}
 	switch f := in.Effect.(type) {
-	case unit.Spawn:
-		m.spawn(in, f)
-		return
 	case unit.ReadPIDFile:
 		m.answer(in, m.readPIDFile(in, f))
 		return
@@ -280,7 +288,8 @@ func (m *Machine) Remains(in sys.Intent) (r sys.Remains) {
 	return r
 }
 
-func (m *Machine) spawn(in sys.Intent, f unit.Spawn) {
+// spawn reports whether the core has its answer already.
+func (m *Machine) spawn(in sys.Intent, f unit.Spawn) bool {
 	prog := m.programOf(f.Command.Path)
 	fail := m.spawnFault(f.Command.Path)
 	if fail == nil && prog.FailSpawn != "" {
@@ -297,7 +306,7 @@ func (m *Machine) spawn(in sys.Intent, f unit.Spawn) {
 		if m.emptied[in.CGroup] != "" {
 			m.tellEmpty(in.CGroup)
 		}
-		return
+		return true
 	}
 	p := m.fork(process{unit: in.Unit, cgroup: in.CGroup, role: f.Role, path: f.Command.Path, seq: in.Seq, mark: in.Seq, prog: prog, followed: true})
 	for _, fd := range f.FDs {
@@ -311,14 +320,32 @@ func (m *Machine) spawn(in sys.Intent, f unit.Spawn) {
 	}
 	m.exists[in.CGroup] = true
 	m.watchGroup(in.CGroup, false)
-	m.answer(in, unit.Spawned{Seq: in.Seq, Role: f.Role, Proc: p.proc})
-	m.answer(in, unit.Execed{Seq: in.Seq, Err: fail})
+	late := m.chance(m.cfg.Faults.LateSpawned)
+	if p.setUp = fail; late {
+		p.unheard = true
+		m.at(m.now+spawnedLate+m.delay(), happening{gen: m.coreGen, do: doSpawned, act: in, proc: p.proc})
+	} else {
+		m.tellSpawned(in, p)
+	}
 	if fail != nil {
 		m.after(0, happening{do: doExit, proc: p.proc, exit: unit.Exit{Code: unit.ExitExited, Status: fail.Status}})
-		return
+		return !late
 	}
 	m.serve(p)
 	m.lives(p, f.Notify)
+	return !late
+}
+
+// spawnedLate is how long a process lives at least before a core hears late that it was made.
+const spawnedLate = time.Millisecond
+
+// tellSpawned answers a Spawn, and what the process ended with meanwhile comes behind that.
+func (m *Machine) tellSpawned(in sys.Intent, p *process) {
+	m.answer(in, unit.Spawned{Seq: in.Seq, Role: p.role, Proc: p.proc})
+	m.answer(in, unit.Execed{Seq: in.Seq, Err: p.setUp})
+	if p.unheard = false; p.dead {
+		m.tellExit(p)
+	}
 }
 
 // kill reports whether nobody was there.

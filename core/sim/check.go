@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sysmaster-go/sysmaster/core"
+	"github.com/sysmaster-go/sysmaster/core/sys"
 	"github.com/sysmaster-go/sysmaster/unit"
 )
 
@@ -120,10 +121,21 @@ func (m *Machine) checkTurn(v *core.View) *Violation {
 		return m.violated(RuleBounded, "", fmt.Sprintf("%d turns without a move of the clock", m.sameTime))
 	case len(m.peeked) > 0 && m.store.works():
 		for _, in := range m.peeked {
+			if _, said := in.Body.(unit.Notified); said && m.spawning(receiver(in)) {
+				continue // it waits for the answer to the Spawn
+			}
 			return m.violated(RuleExit, unitOf(in.CGroup), fmt.Sprintf("%T was looked at and not acknowledged", in.Body))
 		}
 	}
 	return nil
+}
+
+// spawning: a Spawn of a unit is under way, or its answer is.
+func (m *Machine) spawning(n unit.Name) bool {
+	if l := m.lanes[n]; l != nil {
+		return true
+	}
+	return slices.ContainsFunc(m.ready, func(in sys.Input) bool { _, is := in.Body.(unit.Spawned); return is && in.Unit == n })
 }
 
 func (m *Machine) checkMain(*core.View) *Violation {

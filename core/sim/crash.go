@@ -65,6 +65,7 @@ func (m *Machine) checkpoint(s core.Stage) bool {
 // next one begins.
 func (m *Machine) crash(cause string, down time.Duration) error {
 	m.check.crashing(m)
+	m.unspawned()
 	m.again()
 	clear(m.watched)
 	clear(m.paths)

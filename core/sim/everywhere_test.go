@@ -68,6 +68,10 @@ var scenarios = []struct {
 	}), Programs: programs{"/bin/n": {{Runs: sim.Forever, Ready: time.Second, Notices: []sim.Notice{{After: 500 * time.Millisecond, Text: "FDSTORE=1\nFDNAME=x", FDs: 1}}}}},
 		Steps: []sim.Step{{Settled: true, Do: sim.DoFail, Fault: &sim.Fault{Kind: sim.FaultKill, Unit: "n.service"}}, {After: time.Second, Do: sim.DoWait}}},
 		sim.Everywhere{Depth: 2}, "/bin/n ran 2 times"},
+	{sim.Scenario{Name: "ready before it is known", Faults: sim.Faults{LateSpawned: 1}, Files: with(map[string]string{
+		"default.target": "[Unit]\nWants=n.service\n", "n.service": "[Service]\nType=notify\nExecStart=/bin/n\n",
+	}), Programs: programs{"/bin/n": {{Runs: sim.Forever}}}, Steps: []sim.Step{{Settled: true, Do: sim.DoRestart, Unit: "n.service"}}},
+		sim.Everywhere{Depth: 2, Hang: true}, "/bin/n ran 2 times"},
 	{sim.Scenario{Name: "oneshot lists", Files: with(map[string]string{
 		"default.target": "[Unit]\nWants=o.service\n",
 		"o.service":      "[Service]\nType=oneshot\nExecStartPre=/bin/1\nExecStart=/bin/2\nExecStart=/bin/3\nExecStartPost=/bin/4\nExecStopPost=/bin/5\n",

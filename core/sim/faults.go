@@ -11,6 +11,7 @@ import (
 // probabilities from 0 to 1. The zero value is a world without faults.
 type Faults struct {
 	SpawnFails   float64 `json:",omitempty"` // a process cannot be made, or a step of its set-up fails
+	LateSpawned  float64 `json:",omitempty"` // a process does something, and ends, before the core hears that it was made
 	EffectFails  float64 `json:",omitempty"` // Realize, Dirs or Listen is answered with an error
 	ProbeUnknown float64 `json:",omitempty"` // after a crash nobody can tell what became of a spawn
 	Duplicate    float64 `json:",omitempty"` // init reports an exit again that was acknowledged

@@ -24,6 +24,9 @@ func Generate(seed uint64) Scenario {
 	if g.one(3) {
 		g.s.Steps = append(g.s.Steps, Step{After: time.Second, Do: DoFail, Fault: &Fault{Kind: FaultSignal, Signal: sigPoweroff}})
 	}
+	if g.one(3) {
+		g.s.Faults.LateSpawned = pick(g, 0.1, 0.5, 1)
+	}
 	return g.s
 }
 

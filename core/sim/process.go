@@ -38,6 +38,8 @@ type process struct {
 	followed bool // its end is reported to the core: spawned, or attached
 	adopted  bool // not spawned by any core
 	dead     bool
+	unheard  bool // the core does not know yet that it was made
+	setUp    *unit.SpawnError
 	told     bool // its Exited is with the core, or waits for it
 	exit     unit.Exit
 	fds      []string
@@ -205,21 +207,44 @@ func (m *Machine) exit(p *process, x unit.Exit) {
 	switch {
 	case !p.followed && !m.coreDown: // nobody asked init to report it
 		delete(m.procs, p.proc.PID)
+	case p.unheard: // the answer to its Spawn comes before
 	case p.adopted && !m.coreDown && m.chance(m.cfg.Faults.LostExit):
 		m.at(m.now+exitPatience, happening{do: doDeliver, in: sys.Input{CGroup: p.cgroup, Body: unit.Exited{Proc: p.proc}}})
 	default:
-		p.told = true
-		if m.bug.loses(m, p) {
-			delete(m.procs, p.proc.PID)
-			break
-		}
-		in := sys.Input{CGroup: p.cgroup, Body: unit.Exited{Proc: p.proc, Exit: x}}
-		if !m.coreDown && p.followed {
-			in.Unit = p.unit
-		}
-		m.deliver(in)
+		m.tellExit(p)
 	}
 	m.tellEmpty(p.cgroup)
+}
+
+// tellExit makes a process's end ready.
+func (m *Machine) tellExit(p *process) {
+	p.told = true
+	if m.bug.loses(m, p) {
+		delete(m.procs, p.proc.PID)
+		return
+	}
+	in := sys.Input{CGroup: p.cgroup, Body: unit.Exited{Proc: p.proc, Exit: p.exit}}
+	if !m.coreDown && p.followed {
+		in.Unit = p.unit
+	}
+	m.deliver(in)
+}
+
+// unspawned: the core died before it heard of these processes. Their ends are init's to tell.
+func (m *Machine) unspawned() {
+	pids := make([]int, 0, len(m.procs))
+	for pid, p := range m.procs {
+		if p.unheard {
+			pids = append(pids, pid)
+		}
+	}
+	sort.Ints(pids)
+	for _, pid := range pids {
+		p := m.procs[pid]
+		if p.unheard = false; p.dead {
+			m.tellExit(p)
+		}
+	}
 }
 
 // exitTold goes on when an Exited was delivered late.

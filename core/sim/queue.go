@@ -18,6 +18,7 @@ const (
 	doNotice              // a process sends notice n
 	doPing                // a process sends WATCHDOG=1
 	doPIDFile             // a daemon's PID file is written
+	doSpawned             // the core hears of a process that was made
 	doEffect              // an effect of a unit is carried out
 	doManager             // an effect of the engine is carried out
 	doAsk                 // client n asks
@@ -88,7 +89,13 @@ func (m *Machine) happen(h *happening) {
 			m.exitTold(h.in.CGroup, x)
 		}
 	case doEffect:
-		m.carryOut(h.act)
+		if m.carryOut(h.act) {
+			m.laneDone(h.act.Unit)
+		}
+	case doSpawned:
+		if p != nil {
+			m.tellSpawned(h.act, p)
+		}
 		m.laneDone(h.act.Unit)
 	case doManager:
 		m.manage(h.act)

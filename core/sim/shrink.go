@@ -93,7 +93,7 @@ func (s *shrinker) steps() (changed bool) {
 func (s *shrinker) faults() (changed bool) {
 	for _, less := range [...]func(*Faults){
 		func(f *Faults) { *f = Faults{} },
-		func(f *Faults) { f.SpawnFails = 0 }, func(f *Faults) { f.EffectFails = 0 }, func(f *Faults) { f.ProbeUnknown = 0 },
+		func(f *Faults) { f.SpawnFails = 0 }, func(f *Faults) { f.LateSpawned = 0 }, func(f *Faults) { f.EffectFails = 0 }, func(f *Faults) { f.ProbeUnknown = 0 },
 		func(f *Faults) { f.Duplicate = 0 }, func(f *Faults) { f.LostExit = 0 }, func(f *Faults) { f.Reorder = false },
 		func(f *Faults) { f.Crash, f.Hang, f.MaxCrashes = 0, 0, 0 }, func(f *Faults) { f.Hang = 0 }, func(f *Faults) { f.TornWrite, f.FlippedBit = 0, 0 },
 	} {

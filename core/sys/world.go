@@ -21,7 +21,8 @@ type Clock interface {
 }
 
 // Source delivers what happened. An input stays with its owner (the kernel, init, the
-// client) until Ack, so that a core that dies in between sees it again.
+// client) until Ack, so that a core that dies in between sees it again. What a process says may come
+// before the Spawned that tells of it; its Exited does not.
 type Source interface {
 	// Peek appends at most max ready inputs to buf without consuming them. An input that
 	// was peeked and not yet acknowledged is not delivered again by the same Source.

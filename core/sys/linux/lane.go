@@ -9,7 +9,6 @@ import (
 type lane struct {
 	busy    bool // an effect was begun and is not answered
 	current unit.Effect
-	group   string // of the unit, at current
 	queue   []sys.Intent
 	pumping bool
 }
@@ -75,7 +74,7 @@ func (w *World) pump(u unit.Name, l *lane) {
 	for !l.busy && len(l.queue) > 0 {
 		in := l.queue[0]
 		l.queue = l.queue[1:]
-		l.busy, l.current, l.group = true, in.Effect, in.CGroup
+		l.busy, l.current = true, in.Effect
 		w.carryOut(in, func() {
 			l.busy, l.current = false, nil
 			w.pump(u, l)

@@ -83,7 +83,6 @@ func (w *World) spawn(in sys.Intent, e unit.Spawn, next func()) {
 	ended := func(p spawn.Process, serr *unit.SpawnError) {
 		w.spawning--
 		w.spawned(in, e, p, serr)
-		w.releaseNotified(in.Unit)
 		next()
 		if serr != nil {
 			w.exitTold(in.Unit, in.CGroup)

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -34,10 +33,9 @@ type notifier struct {
 	more   bool // the socket may have something that was not peeked
 	stall  bool // a message waits for init to take its descriptors; what is behind waits too
 	serial uint64
-	peeked uint64                 // messages, in all
-	room   uint64                 // how many the socket holds at most
-	queue  []*datagram            // peeked, in the socket's order
-	held   map[unit.Name][]func() // from units with a Spawn under way, delivered behind its answer
+	peeked uint64      // messages, in all
+	room   uint64      // how many the socket holds at most
+	queue  []*datagram // peeked, in the socket's order
 	buf    [notifyMax + 1]byte
 	oob    []byte
 }
@@ -52,7 +50,6 @@ type datagram struct {
 // startNotify takes the socket that init kept, or makes one and waits until init has it.
 func (w *World) startNotify() error {
 	n := &w.notify
-	n.held = make(map[unit.Name][]func())
 	n.oob = make([]byte, unix.CmsgSpace(unix.SizeofUcred)+unix.CmsgSpace(4*notifyFDs))
 	if h := w.fds[notifyKey]; h != nil {
 		n.fd = h.fd
@@ -198,12 +195,7 @@ func (w *World) notified(d *datagram, pid int, text []byte, fds []int) {
 	ev := unit.Notified{From: from, Fields: fields}
 	push := func() {
 		in.Body = ev
-		deliver := func() { w.inputs.push(in, func() { d.done = true; w.consume() }) }
-		if u := w.startingUnit(pid, in); u != "" {
-			w.notify.held[u] = append(w.notify.held[u], deliver)
-			return
-		}
-		deliver()
+		w.inputs.push(in, func() { d.done = true; w.consume() })
 	}
 	if !has(fields, "FDSTORE", "1") {
 		// BARRIER=1 (sd_notify_barrier(3)): the sender waits until all copies of its
@@ -264,41 +256,6 @@ func (w *World) sender(pid int) (unit.Proc, sys.Input) {
 		return from, sys.Input{CGroup: w.procCGroup(pid)}
 	}
 	return from, sys.Input{Unit: w.unitByInvocation(pid)}
-}
-
-// startingUnit is the unit of a sender that may be the very process whose Spawned is still on
-// its way: a unit that does not know the process yet would not hear it. Empty: it is not.
-func (w *World) startingUnit(pid int, in sys.Input) unit.Name {
-	if w.spawning == 0 || w.followed[pid] != nil {
-		return ""
-	}
-	u := in.Unit
-	group := strings.TrimSuffix(in.CGroup, "/"+controlGroup)
-	if g := w.groups[group]; u == "" && g != nil {
-		u = g.unit
-	}
-	if u == "" && group != "" { // a Spawn of the core before that is repeated: its group is watched behind it
-		for n, l := range w.lanes { // one at most has that group
-			if l.group == group {
-				u = n
-			}
-		}
-	}
-	if l := w.lanes[u]; l != nil {
-		if _, starting := l.current.(unit.Spawn); starting {
-			return u
-		}
-	}
-	return ""
-}
-
-// releaseNotified delivers what waited for the answer to the unit's Spawn.
-func (w *World) releaseNotified(u unit.Name) {
-	held := w.notify.held[u]
-	delete(w.notify.held, u)
-	for _, deliver := range held {
-		deliver()
-	}
 }
 
 // consume takes what is done from the head of the socket.

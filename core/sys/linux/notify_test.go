@@ -192,42 +192,20 @@ func BenchmarkPeek500Notifications(b *testing.B) {
 	}
 }
 
-// A process may say READY=1 before the answer to its Spawn is here. Its unit does not know it
-// yet and would not listen, so the message waits for that answer.
-func TestNotifiedWaitsForSpawned(t *testing.T) {
+// A process may say READY=1 before the answer to its Spawn is here. The engine keeps the message until then, as long
+// as it is told whose process that may be: here by the invocation, with control groups by the group.
+func TestNotifiedBeforeSpawnedNamesTheUnit(t *testing.T) {
 	w := newWorld(t, Config{})
 	spawn := sys.Intent{Unit: "a.service", Seq: 1, Invocation: [16]byte{7}, Effect: unit.Spawn{Role: "main"}}
 	w.learn(spawn)
-	w.spawning, w.lanes["a.service"] = 1, &lane{busy: true, current: spawn.Effect}
 	cmd := helper(t, "notify", w.cfg.NotifyPath)
 	cmd.Env = append(cmd.Env, "INVOCATION_ID="+hexID(spawn.Invocation))
-	in, err := cmd.StdinPipe()
+	stdin, err := cmd.StdinPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
-	awaitState(t, w, func() bool { return len(w.notify.held["a.service"]) > 0 })
-	require.Empty(t, drain(w))
-
-	w.spawning = 0
-	delete(w.lanes, "a.service")
-	w.answer(spawn, unit.Spawned{Seq: 1, Role: "main", Proc: unit.Proc{PID: cmd.Process.Pid, Start: 1}})
-	w.releaseNotified("a.service")
-	ins := drain(w)
-	require.Len(t, ins, 2)
-	require.IsType(t, unit.Spawned{}, ins[0].Body)
-	require.IsType(t, unit.Notified{}, ins[1].Body)
-	require.Equal(t, unit.Name("a.service"), ins[1].Unit)
-	require.Empty(t, w.notify.held)
-	require.NoError(t, in.Close())
+	in, n := await[unit.Notified](t, w, nil)
+	require.Equal(t, unit.Name("a.service"), in.Unit)
+	require.Equal(t, cmd.Process.Pid, n.From.PID)
+	require.NoError(t, stdin.Close())
 	require.NoError(t, cmd.Wait())
-}
-
-// A core that repeats a Spawn of the one before has not watched the unit's control group yet: the message waits all the same.
-func TestNotifiedWaitsForARepeatedSpawn(t *testing.T) {
-	w := newWorld(t, Config{})
-	w.spawning, w.lanes["a.service"] = 1, &lane{busy: true, current: unit.Spawn{Role: "main"}, group: "a.slice/a.service"}
-	require.Equal(t, unit.Name("a.service"), w.startingUnit(1<<22+1, sys.Input{CGroup: "a.slice/a.service"}))
-	require.Equal(t, unit.Name("a.service"), w.startingUnit(1<<22+1, sys.Input{CGroup: "a.slice/a.service/" + controlGroup}))
-	require.Empty(t, w.startingUnit(1<<22+1, sys.Input{CGroup: "a.slice/b.service"}))
-	w.lanes["a.service"].current = unit.Kill{}
-	require.Empty(t, w.startingUnit(1<<22+1, sys.Input{CGroup: "a.slice/a.service"}))
 }

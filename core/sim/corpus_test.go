@@ -1,6 +1,7 @@
 package sim_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -10,25 +11,35 @@ import (
 	"github.com/sysmaster-go/sysmaster/core/sim"
 )
 
-// TestCorpus replays what once failed. To add one, save the scenario that a failing run prints.
+// replay plays a file of the corpus, and crashes the core elsewhere in it, too.
+func replay(h sim.Host, file string) error {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	s, err := sim.ParseScenario(data)
+	if err != nil {
+		return err
+	}
+	if s.Note == "" {
+		return errors.New("it does not say what it found")
+	}
+	if err := h.Replay(s); err != nil {
+		return err
+	}
+	s.Crashes = nil
+	_, err = h.CrashEverywhere(s, sim.Everywhere{Differs: true, Every: 3})
+	return err
+}
+
+// TestCorpus replays what once failed. TestExplore and TestCrashEverywhereInEveryScenario add to it what
+// they find.
 func TestCorpus(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.json")
+	files, err := filepath.Glob(filepath.Join(corpus, "*.json"))
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
-	h := host()
 	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			data, err := os.ReadFile(file)
-			require.NoError(t, err)
-			s, err := sim.ParseScenario(data)
-			require.NoError(t, err)
-			require.NotEmpty(t, s.Note, "say what it found")
-			_, err = h.Play(s)
-			require.NoError(t, err)
-			s.Crashes = nil
-			_, err = h.CrashEverywhere(s, sim.Everywhere{Differs: true, Every: 3})
-			require.NoError(t, err)
-		})
+		t.Run(filepath.Base(file), func(t *testing.T) { require.NoError(t, replay(host(), file)) })
 	}
 }
 

@@ -44,5 +44,6 @@
 //
 // A Scenario is a run as data. Play plays it; CrashEverywhere crashes copies of the machine at each
 // checkpoint, from those of the very first start on, to any depth; Generate makes one from a seed; Seed
-// plays that with random crashes; Shrink makes a failing one small. A Machine, and all that is played from one Host, belong to one goroutine.
+// plays that with random crashes; Shrink makes a failing one small; Failure.Save keeps it in a file, and
+// Replay plays such a file's. A Machine, and all that is played from one Host, belong to one goroutine.
 package sim

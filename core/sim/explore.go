@@ -37,6 +37,8 @@ type Result struct {
 	// Levels are CrashEverywhere's: the first is the run itself, the second the recoveries from its
 	// crashes, and so on.
 	Levels []Level
+
+	stored bool // the store kept all that was committed
 }
 
 // Level says how much of one depth was explored.
@@ -58,7 +60,33 @@ func (h Host) Play(s Scenario) (Result, error) {
 	if err != nil {
 		return h.failed(p, s, err)
 	}
-	return Result{Stats: *p.m.stats, Outcome: p.outcome()}, nil
+	return Result{Stats: *p.m.stats, Outcome: p.outcome(), stored: p.m.store.works()}, nil
+}
+
+// Replay plays a scenario that once failed, and looks also for what Play alone does not show: another
+// outcome than without Crashes, two recoveries that differ, two runs that differ, if that is the
+// scenario's Rule. The error is a *Failure.
+func (h Host) Replay(s Scenario) error {
+	played, err := h.Play(s)
+	if err != nil {
+		return err
+	}
+	calm := s
+	calm.Crashes = nil
+	switch s.Rule {
+	case RuleOutcome:
+		plain, err := h.Play(calm)
+		if err == nil && played.stored && played.Outcome != plain.Outcome {
+			err = &Failure{s, &Violation{Rule: RuleOutcome, Text: "the outcome is another one:\n" + diffLines(plain.Outcome, played.Outcome)}}
+		}
+		return err
+	case RuleTwice:
+		_, err := h.CrashEverywhere(calm, Everywhere{Depth: max(1, len(s.Crashes)), Twice: 1, Differs: true, MaxForks: 1000})
+		return err
+	case RuleSame:
+		return h.sameTrace(s)
+	}
+	return nil
 }
 
 func (h Host) failed(p *player, s Scenario, err error) (Result, error) {

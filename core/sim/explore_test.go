@@ -2,7 +2,9 @@ package sim_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"sync"
@@ -29,22 +31,48 @@ func fromEnv(t *testing.T, key string, otherwise int) int {
 	return n
 }
 
-// report shows a failure small, with the scenario to keep.
+// corpus holds what once failed: TestCorpus replays it.
+const corpus = "testdata"
+
+// report shows a failure small, and keeps it in the corpus.
 func report(t *testing.T, h sim.Host, err error) {
 	t.Helper()
+	t.Error(kept(h, corpus, err))
+}
+
+// kept makes a failure small and keeps it below dir; the text says what it is, and where.
+func kept(h sim.Host, dir string, err error) string {
 	var f *sim.Failure
 	if !errors.As(err, &f) {
-		t.Error(err)
-		return
+		return err.Error()
 	}
 	f = h.Shrink(f)
-	js, jerr := f.Scenario.JSON()
-	require.NoError(t, jerr)
-	t.Errorf("%v\n\nto keep in core/sim/testdata:\n%s", f, js)
+	js, err := f.Scenario.JSON()
+	if err != nil {
+		return fmt.Sprintf("%v\n\n%v", f, err)
+	}
+	path, err := f.Save(dir)
+	if err != nil {
+		return fmt.Sprintf("%v\n\n%v; it is:\n%s", f, err, js)
+	}
+	text := fmt.Sprintf("%v\n\nkept as core/sim/%s, which TestCorpus replays:\n%s", f, path, js)
+	if replay(h, path) == nil {
+		text += "\n\nreplaying it does not fail: where the core was crashed, or that it hung, is not all in it"
+	}
+	return text
 }
 
 // simulated is what all tests of this package have simulated so far.
 var simulated sim.Stats
+
+// explored plays one seed. A failure is kept below dir, and told.
+func explored(h sim.Host, dir string, seed uint64, forks int) (sim.Stats, string) {
+	st, err := h.Seed(seed, forks)
+	if err != nil {
+		return st, kept(h, dir, err)
+	}
+	return st, ""
+}
 
 // TestExplore plays machines made from seeds, with crashes at random checkpoints. make sim runs it
 // with SIM_TURNS and SIM_CRASHES to reach, together with the tests before; SIM_SEED replays one seed; SIM_FIRST is where to begin.
@@ -52,9 +80,9 @@ func TestExplore(t *testing.T) {
 	if s := os.Getenv("SIM_SEED"); s != "" {
 		seed, err := strconv.ParseUint(s, 10, 64)
 		require.NoError(t, err)
-		st, err := host().Seed(seed, 8)
-		if err != nil {
-			report(t, host(), err)
+		st, failed := explored(host(), corpus, seed, 8)
+		if failed != "" {
+			t.Error(failed)
 		}
 		t.Log(st)
 		return
@@ -87,11 +115,11 @@ func TestExplore(t *testing.T) {
 				if enough(int(seed - first)) {
 					return
 				}
-				st, err := h.Seed(seed, forks)
+				st, failed := explored(h, corpus, seed, forks)
 				mu.Lock()
 				total.Add(st)
-				if err != nil {
-					report(t, h, err)
+				if failed != "" {
+					t.Error(failed)
 				}
 				mu.Unlock()
 			}
@@ -101,4 +129,40 @@ func TestExplore(t *testing.T) {
 	t.Logf("%v in %v", total, time.Since(begin).Round(time.Millisecond))
 	simulated.Add(total)
 	t.Logf("simulated in all: %v", simulated)
+}
+
+// TestExploreKeeps: what exploring finds lies in the corpus from then on, and fails there until its cause is gone.
+func TestExploreKeeps(t *testing.T) {
+	for _, bug := range []string{sim.BugDropKill, sim.BugPanic} {
+		t.Run(bug, func(t *testing.T) {
+			broken, dir := sim.WithBug(host(), bug), t.TempDir()
+			text := ""
+			for seed := uint64(0); text == ""; seed++ {
+				require.Less(t, seed, uint64(200), "the planted bug is not found")
+				_, text = explored(broken, dir, seed, 8)
+			}
+			files, err := filepath.Glob(filepath.Join(dir, "*.json"))
+			require.NoError(t, err)
+			require.Len(t, files, 1)
+			require.Contains(t, text, files[0], "it says where")
+			require.NotContains(t, text, "does not fail")
+			require.Error(t, replay(broken, files[0]))
+			require.NoError(t, replay(host(), files[0]), "with the cause gone")
+		})
+	}
+}
+
+// TestReplayComparesOutcomes: a scenario that Play alone is content with fails in the corpus.
+func TestReplayComparesOutcomes(t *testing.T) {
+	s := simple()
+	s.Faults.ProbeUnknown = 1
+	_, err := host().CrashEverywhere(s, sim.Everywhere{})
+	var f *sim.Failure
+	require.ErrorAs(t, err, &f)
+	require.Equal(t, sim.RuleOutcome, f.Rule())
+	path, err := f.Save(t.TempDir())
+	require.NoError(t, err)
+	err = replay(host(), path)
+	require.ErrorAs(t, err, &f)
+	require.Equal(t, sim.RuleOutcome, f.Rule())
 }

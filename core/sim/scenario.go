@@ -18,6 +18,7 @@ import (
 type Scenario struct {
 	Name     string
 	Note     string `json:",omitempty"` // what it once found
+	Rule     Rule   `json:",omitempty"` // ... and the rule that it broke: what Replay looks at
 	Seed     uint64
 	Boot     unit.Name            // default default.target
 	Files    map[string]string    // unit files by name

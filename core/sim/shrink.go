@@ -3,19 +3,26 @@ package sim
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"hash/fnv"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // shrinkBudget is how many runs a shrinking may take.
 const shrinkBudget = 1500
 
 // Shrink makes a failing scenario small: it leaves out steps, units, lines of unit files, faults and
-// crashes as long as the same rule is broken. The result fails when it is played, by a crash at
+// crashes as long as the same rule is broken. The result fails when it is replayed, by a crash at
 // Crashes if it has any.
 func (h Host) Shrink(f *Failure) *Failure {
-	s := &shrinker{h: h, rule: f.Rule(), best: f, left: shrinkBudget}
+	first := *f
+	first.Scenario.Rule = f.Rule()
+	s := &shrinker{h: h, rule: f.Rule(), best: &first, left: shrinkBudget}
 	for changed := true; changed && s.left > 0; {
 		changed = false
 		for _, try := range [...]func() bool{s.crashes, s.steps, s.faults, s.files, s.lines, s.programs, s.calm} {
@@ -39,7 +46,7 @@ func (s *shrinker) fails(c Scenario) bool {
 		return false
 	}
 	s.left--
-	if s.keep(s.h.Play(c)) {
+	if s.keep(s.h.Replay(c)) {
 		return true
 	}
 	if len(c.Crashes) != 1 || s.rule == RuleOutcome && len(s.best.Scenario.Crashes) == 0 {
@@ -47,10 +54,11 @@ func (s *shrinker) fails(c Scenario) bool {
 	}
 	c.Crashes = nil
 	s.left -= 10
-	return s.keep(s.h.CrashEverywhere(c, Everywhere{Differs: s.rule != RuleOutcome}))
+	_, err := s.h.CrashEverywhere(c, Everywhere{Differs: s.rule != RuleOutcome})
+	return s.keep(err)
 }
 
-func (s *shrinker) keep(_ Result, err error) bool {
+func (s *shrinker) keep(err error) bool {
 	var f *Failure
 	if err == nil || !errors.As(err, &f) || f.Rule() != s.rule {
 		return false
@@ -180,6 +188,39 @@ func (s *shrinker) calm() (changed bool) {
 
 func sameSteps(a, b []Step) bool {
 	return slices.EqualFunc(a, b, func(x, y Step) bool { return x.After == y.After })
+}
+
+// Save writes the scenario, with a note of what it broke, into a file of its own below dir, and gives
+// its path. The same scenario gets the same path.
+func (f *Failure) Save(dir string) (string, error) {
+	s := f.Scenario
+	s.Rule = f.Rule()
+	what := f.Err.Error()
+	var v *Violation
+	if errors.As(f.Err, &v) {
+		what, _, _ = strings.Cut(v.Short(), "\n")
+	}
+	s.Note = strings.TrimPrefix(s.Note+"; "+what, "; ")
+	js, err := s.JSON()
+	if err != nil {
+		return "", fmt.Errorf("cannot save scenario %s: %w", s.Name, err)
+	}
+	sum := fnv.New32a()
+	sum.Write(js)
+	name := "other"
+	if s.Rule != "" {
+		name = strings.Map(func(r rune) rune {
+			if unicode.IsLetter(r) {
+				return unicode.ToLower(r)
+			}
+			return '-'
+		}, string(s.Rule))
+	}
+	path := filepath.Join(dir, fmt.Sprintf("%s-%08x.json", name, sum.Sum32()))
+	if err := os.WriteFile(path, append(js, '\n'), 0o644); err != nil {
+		return "", fmt.Errorf("cannot save scenario %s: %w", s.Name, err)
+	}
+	return path, nil
 }
 
 // JSON is the scenario as a file for testdata.

@@ -220,10 +220,20 @@ func (p *player) last() error {
 			return nil // a client's job stands against the one that powers off
 		}
 		if st.Do == DoFail && st.Fault.Kind == FaultSignal && st.Fault.Signal == sigPoweroff && m.shutdown == nil && p.s.Files["poweroff.target"] != "" {
-			return m.violated(RuleJobEnds, "", "the machine was asked to power off and does not")
+			return p.goesDown()
 		}
 	}
 	return nil
+}
+
+// goesDown gives a machine that was asked to power off as long as a job may take: a service that ignores
+// SIGTERM holds it up for longer than Scenario.Limit.
+func (p *player) goesDown() error {
+	err := p.m.RunUntil(func() bool { return p.m.shutdown != nil }, p.m.cfg.Limits.Job)
+	if errors.Is(err, ErrLimit) || errors.Is(err, ErrStuck) {
+		return p.m.violated(RuleJobEnds, "", "the machine was asked to power off and does not")
+	}
+	return err
 }
 
 // sigPoweroff is SIGRTMIN+4 (man systemd(1), SIGNALS).

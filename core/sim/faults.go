@@ -50,7 +50,8 @@ const (
 	FaultSignal    FaultKind = "signal"     // PID 1 gets Signal
 )
 
-// Fault is one injection. Which fields count depends on the Kind.
+// Fault is one injection. Which fields count depends on the Kind; those without which it could break
+// nothing are needed.
 type Fault struct {
 	Kind   FaultKind
 	Unit   unit.Name     `json:",omitempty"`
@@ -63,9 +64,38 @@ type Fault struct {
 	For    time.Duration `json:",omitempty"`
 }
 
-// Fail lets something go wrong now. An unknown kind is an error; a fault that finds nothing to
-// break (no such process, no such descriptor) is not.
+// lacks is the field that f needs and does not have; empty: none.
+func (f Fault) lacks() string {
+	switch f.Kind {
+	case FaultKill, FaultOOM, FaultPoison, FaultFreeze:
+		if f.Unit == "" {
+			return "Unit"
+		}
+	case FaultLoseFD, FaultConnect:
+		if f.Key == "" {
+			return "Key"
+		}
+	case FaultSpawn:
+		if f.Path == "" {
+			return "Path"
+		}
+	case FaultSignal:
+		if f.Signal == 0 {
+			return "Signal"
+		}
+	}
+	if (f.Kind == FaultFreeze || f.Kind == FaultClock) && f.For == 0 {
+		return "For"
+	}
+	return ""
+}
+
+// Fail lets something go wrong now. An unknown kind and a fault without a field that it needs are
+// errors; a fault that finds nothing to break (no such process, no such descriptor) is not.
 func (m *Machine) Fail(f Fault) error {
+	if field := f.lacks(); field != "" {
+		return fmt.Errorf("cannot inject fault %q: it needs %s", f.Kind, field)
+	}
 	m.note("fault "+string(f.Kind), f.Unit, int64(f.Signal), 0, f.Path+f.Key)
 	switch f.Kind {
 	case FaultKill:

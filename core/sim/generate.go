@@ -352,7 +352,7 @@ func (g *generator) fault() *Fault {
 	case FaultOOM:
 		f.Unit = n
 	case FaultFreeze:
-		f.Unit, f.For = n, g.span(8*time.Second)
+		f.Unit, f.For = n, max(time.Millisecond, g.span(8*time.Second))
 	case FaultClock:
 		f.For = pick[time.Duration](g, 1, -1) * 30 * 365 * 24 * time.Hour
 	case FaultFull, FaultIO, FaultReadOnly:

@@ -193,6 +193,19 @@ func (m *Machine) SetFiles(load func(unit.Name) *unit.Spec) {
 	m.load, m.specs = load, make(map[unit.Name]*unit.Spec)
 }
 
+// Unsupported are the names that came up since the last SetFiles and whose kind is not among
+// Config.Types, whether they have a file or not: such a unit cannot start, and what only wants it goes
+// on without. Sorted.
+func (m *Machine) Unsupported() (names []unit.Name) {
+	for n := range m.specs {
+		if m.cfg.Types[n.Kind()] == nil {
+			names = append(names, n)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
 // start gives the machine a new core, which recovers from the store. It may die in that, too.
 func (m *Machine) start() error {
 	for {

@@ -137,3 +137,18 @@ func TestWhatSurvives(t *testing.T) {
 		})
 	}
 }
+
+// TestFaultsNeedTheirFields: a fault that could break nothing is told, and not passed over.
+func TestFaultsNeedTheirFields(t *testing.T) {
+	m := crashMachine(t, 1, 0)
+	for kind, field := range map[sim.FaultKind]string{
+		sim.FaultKill: "Unit", sim.FaultOOM: "Unit", sim.FaultFreeze: "Unit", sim.FaultPoison: "Unit", sim.FaultClock: "For",
+		sim.FaultLoseFD: "Key", sim.FaultConnect: "Key", sim.FaultSpawn: "Path", sim.FaultSignal: "Signal",
+	} {
+		require.ErrorContains(t, m.Fail(sim.Fault{Kind: kind}), "needs "+field, "%s", kind)
+	}
+	require.ErrorContains(t, m.Fail(sim.Fault{Kind: sim.FaultFreeze, Unit: "a.service"}), "needs For")
+	require.ErrorContains(t, m.Fail(sim.Fault{Kind: "rust"}), "none of that name")
+	require.NoError(t, m.Fail(sim.Fault{Kind: sim.FaultConnect, Key: "none"}))
+	require.Equal(t, 1, m.Refused("none"))
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -27,6 +28,8 @@ type Config struct {
 	// Programs say how what ExecStart= and its kin name behaves; a program that is not here runs until
 	// it is stopped, and is ready at once.
 	Programs map[string]sim.Program
+	// AllowUnsupported lets Boot go on without units of kinds that are not simulated; it then only logs them.
+	AllowUnsupported bool
 	// Check evaluates conditions; nil: all are met.
 	Check func(unit.Condition) bool
 	// Facts answer specifiers; the zero value is a host called "sim".
@@ -83,7 +86,8 @@ func New(c Config) (*sim.Machine, error) {
 const bootLimit = time.Hour
 
 // Boot makes a machine and lets it boot until no job is left. The test ends at once if that takes more
-// than an hour of virtual time, or breaks a rule.
+// than an hour of virtual time, breaks a rule, or leaves out units that have a file and were asked for, as their
+// kinds are not simulated, unless Config.AllowUnsupported.
 func Boot(t testing.TB, c Config) *sim.Machine {
 	t.Helper()
 	m, err := New(c)
@@ -93,7 +97,47 @@ func Boot(t testing.TB, c Config) *sim.Machine {
 	if err != nil {
 		t.Fatalf("cannot boot: %v", err)
 	}
+	if out := leftOut(m, c.Units); len(out) > 0 {
+		text := fmt.Sprintf("not simulated, and not started: %s; the kinds that are: %s",
+			join(out), strings.Join(kinds(), ", "))
+		if !c.AllowUnsupported {
+			t.Fatalf("cannot boot all of it: %s (Config.AllowUnsupported goes on without)", text)
+		}
+		t.Log(text)
+	}
 	return m
+}
+
+// leftOut are the units of kinds that are not simulated, and that have a file. One without is as if nobody had
+// installed it; what merely wants it goes on in any case.
+func leftOut(m *sim.Machine, files fs.FS) (names []unit.Name) {
+	for _, n := range m.Unsupported() {
+		_, err := fs.Stat(files, string(n))
+		if err != nil && n.Instance() != "" {
+			_, err = fs.Stat(files, string(n.Template()))
+		}
+		if err == nil {
+			names = append(names, n)
+		}
+	}
+	return names
+}
+
+func join(names []unit.Name) string {
+	var list []string
+	for _, n := range names {
+		list = append(list, string(n))
+	}
+	return strings.Join(list, ", ")
+}
+
+// kinds are those of Types.
+func kinds() (list []string) {
+	for k := range Types() {
+		list = append(list, string(k))
+	}
+	slices.Sort(list)
+	return list
 }
 
 // Host makes machines of scenarios (sim.Scenario): their files are those of Units, and below a name

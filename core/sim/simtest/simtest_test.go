@@ -1,7 +1,9 @@
 package simtest_test
 
 import (
+	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -27,6 +29,50 @@ func TestBoot(t *testing.T) {
 	require.Equal(t, 1, m.Runs("/bin/b"))
 	require.True(t, m.Active("multi-user.target"))
 	require.Equal(t, unit.Name("multi-user.target"), m.Engine().View().Unit("default.target").Name)
+}
+
+// told is a test that only keeps what it is told.
+type told struct {
+	testing.TB
+	logged, fatal string
+}
+
+func (t *told) Helper()                   {}
+func (t *told) Log(args ...any)           { t.logged += fmt.Sprint(args...) }
+func (t *told) Fatalf(f string, a ...any) { t.fatal += fmt.Sprintf(f, a...); runtime.Goexit() }
+
+// TestBootUnsupported: what is not simulated is not left out in silence.
+func TestBootUnsupported(t *testing.T) {
+	boot := func(c simtest.Config) *told {
+		said := &told{TB: t}
+		done := make(chan struct{})
+		go func() { // a Fatalf ends it
+			defer close(done)
+			simtest.Boot(said, c)
+		}()
+		<-done
+		return said
+	}
+	c := simtest.Config{Units: fstest.MapFS{
+		"default.target":               {Data: []byte("[Unit]\nWants=a.service t.timer m.mount gone.timer\n")},
+		"default.target.wants/e.timer": {Data: []byte("../e.timer"), Mode: os.ModeSymlink},
+
+		"a.service":   {Data: []byte("[Service]\nExecStart=/bin/a\n")},
+		"t.timer":     {Data: []byte("[Timer]\nOnBootSec=1\n")},
+		"m.mount":     {Data: []byte("[Mount]\nWhat=tmpfs\nWhere=/m\n")},
+		"e.timer":     {Data: []byte("[Timer]\nOnBootSec=1\n")},
+		"unused.path": {Data: []byte("[Path]\nPathExists=/x\n")},
+	}}
+	said := boot(c)
+	require.Contains(t, said.fatal, "e.timer, m.mount, t.timer;", "those with a file that are wanted")
+	require.NotContains(t, said.fatal, "gone.timer")
+	require.NotContains(t, said.fatal, "unused.path")
+	require.Contains(t, said.fatal, "service, slice, socket, target")
+
+	c.AllowUnsupported = true
+	said = boot(c)
+	require.Empty(t, said.fatal)
+	require.Contains(t, said.logged, "e.timer, m.mount, t.timer;")
 }
 
 // TestPage: what docs/simulation.md shows is what runs here.

@@ -28,7 +28,13 @@ var sources = map[string]string{
 }
 
 // compiled are the programs by name. They are made once in a test process.
-var compiled = sync.OnceValues(func() (map[string][]byte, error) {
+var compiled struct {
+	once     sync.Once
+	programs map[string][]byte
+	err      error
+}
+
+func compile() (map[string][]byte, error) {
 	dir, err := os.MkdirTemp("", "sandbox-build-")
 	if err != nil {
 		return nil, err
@@ -47,14 +53,15 @@ var compiled = sync.OnceValues(func() (map[string][]byte, error) {
 		}
 	}
 	return programs, os.RemoveAll(dir)
-})
+}
 
 // Programs gives a new directory, which any user may read and which goes with the test, with a copy of each program.
 func Programs(t testing.TB) string {
 	t.Helper()
-	programs, err := compiled()
-	if err != nil {
-		t.Fatal(err)
+	compiled.once.Do(func() { compiled.programs, compiled.err = compile() })
+	programs := compiled.programs
+	if compiled.err != nil {
+		t.Fatal(compiled.err)
 	}
 	dir, err := os.MkdirTemp("", "sandbox-test-")
 	if err != nil {

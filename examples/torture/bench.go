@@ -28,7 +28,7 @@ type bench struct {
 	steps  [2][]time.Duration // of kills: until the process was gone, and from there to the answer
 	memory [2]memory
 	base   map[string]life // of the members that nobody touches
-	blind  int             // services that the manager lost sight of after damage
+	blind  int             // services of which damage took the last record, and which the manager lost sight of
 	noteNo int
 	talked int // services that had their turn in talk
 	counts struct {
@@ -240,7 +240,7 @@ func (b *bench) verifyAll() {
 	for _, m := range b.fleet {
 		before, err := readLife(b.o.dir, m.name)
 		if err == nil {
-			b.ledger.addAll(b.settle(c, m, order{verb: verbNone}, before))
+			b.ledger.addAll(b.settle(c, m, order{verb: verbNone}, before, b.o.patience))
 		}
 	}
 	ctx, stop := context.WithTimeout(context.Background(), b.o.patience)

@@ -81,6 +81,22 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// TestExcused: a record that is gone excuses no process that was killed or doubled.
+func TestExcused(t *testing.T) {
+	for _, c := range []struct {
+		kind kind
+		loss loss
+		want bool
+	}{
+		{kindNotify, lostSight, true}, {kindNotify, lostService, false}, {kindNotify, lostUnit, false}, {kindNotify, lostExit, false},
+		{kindOneshot, lostService, true}, {kindOneshot, lostJob, false},
+	} {
+		if got := excused(member{kind: c.kind}, []finding{{Loss: lostSight}, {Loss: c.loss}}); got != c.want {
+			t.Errorf("excused(%s, %s) = %v; want %v", c.kind, c.loss, got, c.want)
+		}
+	}
+}
+
 func TestLedgerCountsEverything(t *testing.T) {
 	told := 0
 	l := &ledger{told: func(finding) { told++ }}

@@ -20,6 +20,7 @@ const (
 	exitUsage       = 2
 	exitUntried     = 3
 	exitInterrupted = 4
+	exitLeft        = 5
 )
 
 // partServe makes this program one of the services.
@@ -61,14 +62,14 @@ func main() {
 
 // parse reads the command line; what is wrong with it is said on out.
 func parse(args []string, out io.Writer) (options, error) {
-	o := options{attacks: weights{attackKill: 40, attackStorm: 2, attackUpgrade: 2}}
+	o := options{attacks: weights{attackKill: 40, attackStorm: 2, attackUpgrade: 2, attackStop: 1}}
 	f := flag.NewFlagSet("torture", flag.ContinueOnError)
 	f.SetOutput(out)
 	f.Usage = func() {
 		fmt.Fprintln(out, "torture attacks the core of the running sysMaster, and reports what its services lost.\n"+
 			"Everything that it installs is called torture-... and removed at the end.\n\nFlags:")
 		f.PrintDefaults()
-		fmt.Fprintln(out, "\nExit status: 0 nothing was lost, 1 something was, 2 wrong usage,\n3 it could not be tried, 4 interrupted and nothing lost until then.")
+		fmt.Fprintln(out, "\nExit status: 0 nothing was lost, 1 something was, 2 wrong usage,\n3 it could not be tried, 4 interrupted and nothing lost until then,\n5 nothing lost, and it could not remove everything that it had installed.")
 	}
 	f.IntVar(&o.rounds, "rounds", 100, "how many attacks")
 	f.DurationVar(&o.limit, "for", 0, "attack for this long, whatever --rounds says")
@@ -135,8 +136,9 @@ func run(o options) int {
 	err = b.torture(ctx)
 	interrupted := ctx.Err() != nil
 	stop() // a second interrupt ends it at once
-	if e := b.remove(); e != nil {
-		fmt.Fprintln(os.Stderr, "torture: cannot remove everything:", e)
+	left := b.remove()
+	if left != nil {
+		fmt.Fprintln(os.Stderr, "torture: cannot remove everything:", left)
 	}
 	if err != nil && !interrupted {
 		fmt.Fprintln(os.Stderr, "torture:", err)
@@ -149,6 +151,8 @@ func run(o options) int {
 	switch {
 	case !r.Lost.none():
 		return exitLost
+	case left != nil:
+		return exitLeft
 	case interrupted:
 		return exitInterrupted
 	}

@@ -25,7 +25,7 @@ type report struct {
 	Answers  int64            `json:"connections"`   // to held sockets that were answered
 	Full     int64            `json:"full"`          // connections that the kernel's queue had no room for
 	Notes    int64            `json:"notifications"` // sent between a core's death, or stop, and the next one's answer
-	Blind    int              `json:"repaired"`      // services that the manager lost sight of after damage to its log
+	Blind    int              `json:"repaired"`      // services whose last record was destroyed and that the manager lost sight of
 
 	MemoryBefore memory    `json:"memory_before"` // of the core that loaded the units
 	MemoryAfter  memory    `json:"memory_after"`  // of the last one

@@ -74,7 +74,7 @@ func (b *bench) do(c *client.Client, m member, o order) {
 		b.ledger.add(finding{Loss: lostJob, Unit: m.unit(), Text: fmt.Sprintf("%s service, %s: %v", m.kind, o.verb, err)})
 		return
 	}
-	b.ledger.addAll(b.settle(c, m, o, before))
+	b.ledger.addAll(b.settle(c, m, o, before, b.o.patience))
 }
 
 // job asks for a job and waits for its end.
@@ -102,13 +102,13 @@ func (b *bench) job(ctx context.Context, c *client.Client, m member, o *order) e
 	return nil
 }
 
-// settle judges until nothing is wrong any more, or the patience ends. What is too much once
+// settle judges until nothing is wrong any more, or the patience, limit, ends. What is too much once
 // stays too much, so that it ends the wait.
-func (b *bench) settle(c *client.Client, m member, o order, before life) []finding {
-	ctx, stop := context.WithTimeout(context.Background(), b.o.patience)
+func (b *bench) settle(c *client.Client, m member, o order, before life, limit time.Duration) []finding {
+	ctx, stop := context.WithTimeout(context.Background(), limit)
 	defer stop()
 	wait := time.Millisecond
-	var list []finding
+	var list, last []finding
 	for {
 		after, err := readLife(b.o.dir, m.name)
 		var s said
@@ -119,10 +119,16 @@ func (b *bench) settle(c *client.Client, m member, o order, before life) []findi
 				list = judge(m, o, before, after, s)
 			}
 		}
-		if err != nil {
+		switch {
+		case err != nil && ctx.Err() != nil && len(last) > 0:
+			return last // what is wrong, and not that the time was up in the middle of a question
+		case err != nil:
 			list = []finding{{Loss: lostSight, Unit: m.unit(), Text: err.Error()}}
+		case len(list) == 0 && s.job:
+			list = []finding{{Loss: lostSight, Unit: m.unit(), Text: "it has a job that does not end, and the manager calls it " + s.active}}
 		}
-		if err == nil && len(list) == 0 && !s.job || ctx.Err() != nil || final(m, o, before, after) {
+		last = list
+		if err == nil && len(list) == 0 || ctx.Err() != nil || final(m, o, before, after) {
 			return list
 		}
 		pause(ctx, wait)

@@ -212,7 +212,7 @@ func (p *player) calm() bool {
 // last are the rules that hold in the end.
 func (p *player) last() error {
 	m := p.m
-	if m.cfg.Unchecked || !m.store.works() || p.s.Faults.EffectFails > 0 { // poweroff.service may fail, too
+	if m.cfg.Unchecked || !m.store.works() || m.store.forgot || p.s.Faults.EffectFails > 0 { // poweroff.service may fail, too
 		return nil
 	}
 	for _, st := range p.s.Steps {

@@ -28,6 +28,7 @@ type store struct {
 	broken  FaultKind
 	damaged bool // records may be lost, and that is not the core's fault
 	refused bool // ... a commit was refused since the last crash
+	forgot  bool // ... and a core died before what was refused could be recorded
 	last    statetest.Op
 	fresh   bool // it was just copied
 }
@@ -122,6 +123,7 @@ func (s *store) heal() {
 
 // crash is what the death of the process does to the store.
 func (s *store) crash(m *Machine) error {
+	s.forgot = s.forgot || s.refused
 	if s.kind != StoreLog {
 		if s.mem.Health().Urgent {
 			s.mem = s.mem.Reopen()

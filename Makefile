@@ -39,7 +39,7 @@ sim: ## the simulator: SIM_TURNS turns (1000000) and SIM_CRASHES crash points (1
 	SIM_TURNS=$(SIM_TURNS) SIM_CRASHES=$(SIM_CRASHES) SIM_SEED=$(SIM_SEED) SIM_FIRST=$(SIM_FIRST) SIM_DEPTH=3 GOGC=400 \
 		$(GO) test -count=1 -timeout 15m -v -run 'TestExplore|TestCrashEverywhereInEveryScenario|TestCorpus' ./core/sim
 
-siege: ## the attacks on PID 1 in full: 100,000 orphans and signals, 1,000,000 messages, 200,000 exits (root; needs perl)
+siege: ## the attacks on PID 1 in full: 100,000 signals, 40,000 orphans and exits, 200,000 messages (root; needs perl)
 	SYSMASTER_SIEGE=1 $(GO) test -timeout 20m -v -run 'Storm|Flood|Grow|Exhausted|NoProcess|NoProc|BadBinaries|HeldConsole|HostileStart|ForkBomb|EveryMoment|Hung|ThousandMounts|EveryWay' ./init/...
 
 FUZZTIME ?= 30s

@@ -80,9 +80,9 @@ func (k *keeper) startRescue(now time.Time) {
 		c := k.cfg.Rescue[k.rescue.next]
 		k.rescue.next++
 		// A session of its own, and the console as its terminal if there is one.
-		pid, err := spawn(c.Path, c, nil, []uintptr{0, 1, 2}, &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0})
+		pid, err := k.spawn(c.Path, c, nil, []uintptr{0, 1, 2}, &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0})
 		if err != nil {
-			pid, err = spawn(c.Path, c, nil, []uintptr{0, 1, 2}, &syscall.SysProcAttr{Setsid: true})
+			pid, err = k.spawn(c.Path, c, nil, []uintptr{0, 1, 2}, &syscall.SysProcAttr{Setsid: true})
 		}
 		k.tell(event.Event{Kind: event.Rescue, PID: pid, Text: "rescue command " + c.Path, Err: err})
 		if err == nil {

@@ -141,7 +141,7 @@ func bootWith(t *testing.T, cmd *exec.Cmd, name, argument string, keeper bool, e
 // until reads the output up to a line that contains text.
 func (m *machine) until(text string) {
 	m.t.Helper()
-	deadline := time.After(time.Duration(siege(1, 5)) * time.Minute)
+	deadline := time.After(5 * time.Minute)
 	for {
 		select {
 		case line, ok := <-m.lines:
@@ -153,7 +153,7 @@ func (m *machine) until(text string) {
 				return
 			}
 		case <-deadline:
-			m.t.Fatalf("no %q within a minute:\n%s", text, m.tail())
+			m.t.Fatalf("no %q within five minutes:\n%s", text, m.tail())
 		}
 	}
 }
@@ -165,7 +165,7 @@ func (m *machine) tail() string {
 // ends waits for the exit code.
 func (m *machine) ends(code int) {
 	m.t.Helper()
-	deadline := time.After(time.Duration(siege(2, 15)) * time.Minute)
+	deadline := time.After(5 * time.Minute)
 	for open := true; open; {
 		select {
 		case line, ok := <-m.lines:

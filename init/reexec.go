@@ -181,7 +181,7 @@ func (k *keeper) spawnPreflight(now time.Time) error {
 		handover.EnvRole + "=" + handover.RolePreflight,
 	}
 	c := Command{Path: os.Args[0], Args: os.Args[1:]}
-	if r.pid, err = spawn(fdPath(r.fd), c, env, files, &syscall.SysProcAttr{Setsid: true}); err != nil {
+	if r.pid, err = k.spawn(fdPath(r.fd), c, env, files, &syscall.SysProcAttr{Setsid: true}); err != nil {
 		r.pid = 0
 		return err
 	}

@@ -124,7 +124,7 @@ func (k *keeper) startCore(now time.Time) {
 	case k.rescue.stage == policy.Rescue:
 		env = append(env, fdstore.EnvRole+"="+fdstore.RoleRescue)
 	}
-	pid, err := spawn(path, k.cfg.Core, env, files, nil)
+	pid, err := k.spawn(path, k.cfg.Core, env, files, nil)
 	if err != nil {
 		k.closeChannel()
 		if k.coreNotExecuted(trial, err) {
@@ -140,7 +140,7 @@ func (k *keeper) startCore(now time.Time) {
 
 // spawn is the only place where init starts a program, until shutdown. path is c.Path or leads
 // to a descriptor of what it was.
-func spawn(path string, c Command, env []string, files []uintptr, attr *syscall.SysProcAttr) (int, error) {
+func (k *keeper) spawn(path string, c Command, env []string, files []uintptr, attr *syscall.SysProcAttr) (int, error) {
 	base := c.Env
 	if base == nil {
 		base = syscall.Environ()
@@ -151,7 +151,9 @@ func spawn(path string, c Command, env []string, files []uintptr, attr *syscall.
 			env = append(env, v)
 		}
 	}
-	return syscall.ForkExec(path, append([]string{c.Path}, c.Args...), &syscall.ProcAttr{Env: env, Files: files, Sys: attr})
+	return k.cfg.Signals.Child(func() (int, error) {
+		return syscall.ForkExec(path, append([]string{c.Path}, c.Args...), &syscall.ProcAttr{Env: env, Files: files, Sys: attr})
+	})
 }
 
 func (k *keeper) coreRefused(now time.Time, err error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -47,6 +48,7 @@ func (d *DirFS) List() ([]string, error) {
 
 // self opens the directory itself.
 func (d *DirFS) self() (int, error) {
+	defer runtime.KeepAlive(d) // at is the file's, which the garbage collector closes
 	return retry(func() (int, error) {
 		return unix.Openat(d.at, d.path("."), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	})
@@ -54,6 +56,7 @@ func (d *DirFS) self() (int, error) {
 
 // Exists reports whether the name is there.
 func (d *DirFS) Exists(name string) (bool, error) {
+	defer runtime.KeepAlive(d)
 	var st unix.Stat_t
 	err := unix.Fstatat(d.at, d.path(name), &st, unix.AT_SYMLINK_NOFOLLOW)
 	if errors.Is(err, unix.ENOENT) {
@@ -74,6 +77,7 @@ func (d *DirFS) Open(name string) (File, error) {
 
 // Create makes an empty file with mode 0600. What was there under that name stays as it is for those who have it open.
 func (d *DirFS) Create(name string) (File, error) {
+	defer runtime.KeepAlive(d)
 	err := unix.Unlinkat(d.at, d.path(name), 0)
 	if err != nil && !errors.Is(err, unix.ENOENT) {
 		return nil, err
@@ -82,6 +86,7 @@ func (d *DirFS) Create(name string) (File, error) {
 }
 
 func (d *DirFS) open(name string, flags int) (File, error) {
+	defer runtime.KeepAlive(d)
 	fd, err := retry(func() (int, error) {
 		return unix.Openat(d.at, d.path(name), flags|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NOCTTY, 0o600)
 	})
@@ -100,11 +105,15 @@ func (d *DirFS) open(name string, flags int) (File, error) {
 
 // Rename moves a file over another.
 func (d *DirFS) Rename(from, to string) error {
+	defer runtime.KeepAlive(d)
 	return unix.Renameat(d.at, d.path(from), d.at, d.path(to))
 }
 
 // Remove removes a file.
-func (d *DirFS) Remove(name string) error { return unix.Unlinkat(d.at, d.path(name), 0) }
+func (d *DirFS) Remove(name string) error {
+	defer runtime.KeepAlive(d)
+	return unix.Unlinkat(d.at, d.path(name), 0)
+}
 
 // SyncDir makes the names durable.
 func (d *DirFS) SyncDir() error {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -141,19 +142,17 @@ func ownGroups() error {
 // startInside starts the part that runs the check, the command or the shell. It is no
 // child of a unit: PID 1 knows it as an orphan, and ends it with everything else.
 func startInside(text string, env []string, shell *os.File) error {
-	files := []*os.File{os.NewFile(fdStdin, "stdin"), os.NewFile(fdStdout, "stdout"), os.NewFile(fdStderr, "stderr"), os.NewFile(fdVerdict, "verdict")}
+	// Bare numbers: the garbage collector closes what an os.File of them is forgotten, and stage needs
+	// the verdict yet.
+	files := []uintptr{fdStdin, fdStdout, fdStderr, fdVerdict}
 	if shell != nil {
-		files = append(files, shell)
+		files = append(files, shell.Fd())
 	}
 	self := insideBin + "/sandbox"
-	proc, err := os.StartProcess(self, []string{self, partInside, text}, &os.ProcAttr{
+	if _, err := syscall.ForkExec(self, []string{self, partInside, text}, &syscall.ProcAttr{
 		Dir: "/root", Env: env, Files: files,
-	})
-	if err != nil {
+	}); err != nil {
 		return &setupError{"start " + self, err}
-	}
-	if err := proc.Release(); err != nil {
-		return err
 	}
 	if shell == nil {
 		return nil

@@ -2,6 +2,9 @@ package process
 
 import (
 	"os"
+	"os/exec"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -51,5 +54,54 @@ func TestParkAndLimits(t *testing.T) {
 	Park(3)
 	if have, err := RaiseNOFILE(64); err != nil || have < 64 {
 		t.Errorf("RaiseNOFILE(64) = %d, %v", have, err)
+	}
+}
+
+// What the kernel queues is bounded while this process takes signals, and neither a child nor the
+// program that it executes next is told so.
+func TestQueueOfSignalsIsBounded(t *testing.T) {
+	limit := func() uint64 {
+		var l unix.Rlimit
+		if err := unix.Getrlimit(unix.RLIMIT_SIGPENDING, &l); err != nil {
+			t.Fatal(err)
+		}
+		return l.Cur
+	}
+	before := limit()
+	if before <= queueMax { // an earlier test's AcceptSignals
+		var l unix.Rlimit
+		if err := unix.Getrlimit(unix.RLIMIT_SIGPENDING, &l); err != nil || l.Max <= 2*queueMax {
+			t.Skipf("the limit of queued signals is at most %d", l.Max)
+		}
+		if err := unix.Setrlimit(unix.RLIMIT_SIGPENDING, &unix.Rlimit{Cur: 2 * queueMax, Max: l.Max}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := &Signals{}
+	found := limit()
+	s.bound()
+	if got := limit(); got != queueMax {
+		t.Errorf("the limit is %d; want %d", got, queueMax)
+	}
+	if _, err := s.Child(func() (int, error) { return 0, nil }); err != nil {
+		t.Fatal(err)
+	}
+	out := ""
+	_, err := s.Child(func() (int, error) {
+		b, err := exec.Command("grep", "pending signals", "/proc/self/limits").Output()
+		if f := strings.Fields(string(b)); len(f) > 3 {
+			out = f[3]
+		}
+		return 0, err
+	})
+	if err != nil || out != strconv.FormatUint(found, 10) {
+		t.Errorf("a child has %q, %v; want %d", out, err, found)
+	}
+	if got := limit(); got != queueMax {
+		t.Errorf("after a child the limit is %d; want %d", got, queueMax)
+	}
+	s.unbound()
+	if got := limit(); got != found {
+		t.Errorf("before an execution the limit is %d; want %d", got, found)
 	}
 }

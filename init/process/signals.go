@@ -22,7 +22,41 @@ type Signals struct {
 	ch      chan os.Signal
 	flushed chan struct{}
 	wanted  []os.Signal
-	sealed  bool // all threads began with every signal blocked, so that only os/signal's takes any
+	sealed  bool        // all threads began with every signal blocked, so that only os/signal's takes any
+	limit   unix.Rlimit // of queued signals, that we found; Cur 0: not bounded
+}
+
+// queueMax bounds how many real-time signals the kernel queues for this process. To take one from
+// the queue it walks over those that wait: with the 100,000 that it allows by default PID 1 is deaf for
+// minutes, and in the kernel. Beyond the bound it keeps one of a kind, which is all that Take
+// tells; only sigqueue(3) of one more is refused then, kill(2) is not.
+const queueMax = 1024
+
+// bound keeps the kernel's queue short.
+func (s *Signals) bound() {
+	var found unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_SIGPENDING, &found) != nil || found.Cur <= queueMax {
+		return
+	}
+	if unix.Setrlimit(unix.RLIMIT_SIGPENDING, &unix.Rlimit{Cur: queueMax, Max: found.Max}) == nil {
+		s.limit = found
+	}
+}
+
+// unbound takes bound back.
+func (s *Signals) unbound() {
+	if s.limit.Cur > 0 {
+		_ = unix.Setrlimit(unix.RLIMIT_SIGPENDING, &s.limit) // up to what it was is always allowed
+		s.limit = unix.Rlimit{}
+	}
+}
+
+// Child runs f, which makes a child, with the limit of queued signals that this process was started
+// with, so that the child gets that.
+func (s *Signals) Child(f func() (pid int, err error)) (pid int, err error) {
+	s.unbound()
+	defer s.bound()
+	return f()
 }
 
 // AcceptSignals takes over every signal that can be caught. Call it first
@@ -58,6 +92,7 @@ func AcceptSignals() *Signals {
 	signal.Notify(s.ch, s.wanted...)
 	go s.collect()
 	filterSent(s.wake)
+	s.bound()
 	threadMask(unix.SIG_SETMASK, new(uint64))
 	return s
 }
@@ -93,10 +128,12 @@ func (s *Signals) Hold() {
 	}
 	s.ch <- nil
 	<-s.flushed
+	s.unbound() // for the program that is executed
 }
 
 // Release ends Hold.
 func (s *Signals) Release() {
+	s.bound()
 	signal.Notify(s.ch, s.wanted...)
 	threadMask(unix.SIG_SETMASK, new(uint64))
 }

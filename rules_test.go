@@ -65,7 +65,8 @@ var imports = map[string][]string{
 	"init":   {"init/...", "state/fdstore", xsys},
 	"init/*": {"init/...", "state/fdstore", xsys},
 
-	"init/handover": {"state/fdstore", "state/record", xsys},
+	"init/shutdown/hungfs": {xsys},
+	"init/handover":        {"state/fdstore", "state/record", xsys},
 
 	"plugin":       {"unit", "github.com/hashicorp/go-plugin"},
 	"extensions/*": {"unit/unitfile", "core/client"},

@@ -114,7 +114,8 @@ func (r *run) unmountAll() {
 		progress := false
 		var busy []string
 		var last error
-		for _, point := range ParseMounts(r.table("/proc/self/mountinfo")) {
+		points := ParseMounts(r.table("/proc/self/mountinfo"))
+		for _, point := range points {
 			if r.hung[point] || slices.Contains(busy, point) {
 				continue
 			}
@@ -122,7 +123,7 @@ func (r *run) unmountAll() {
 				r.Say("giving up on unmounting: it took too long")
 				return
 			}
-			if err := r.unmount(point); err != nil {
+			if err := r.unmount(point, wayTo(point, points)); err != nil {
 				busy, last = append(busy, point), err
 			} else {
 				progress = true
@@ -137,9 +138,13 @@ func (r *run) unmountAll() {
 	}
 }
 
-// unmount takes one mount away. One that does not answer is detached from the
-// tree instead: its server is dead, and so is what was not written.
-func (r *run) unmount(point string) error {
+// unmount takes one mount away. If that hangs, a server does not answer: that of the mount itself or of
+// one through which the way leads. Without help each such mount would cost a thread, and soon nothing
+// else could be tried. So whatever lies on the way is forced, from the root on, since only what is
+// below a dead server cannot be reached: the kernel then answers all its requests (umount(2),
+// MNT_FORCE). What is behind it has no path any more; it is detached with the innermost mount that has
+// one. What was not written to a dead server is lost, whatever we do.
+func (r *run) unmount(point string, way []string) error {
 	err := r.within(r.StepTimeout, func() error { return unix.Unmount(point, unix.UMOUNT_NOFOLLOW) })
 	if err != errHung {
 		return err
@@ -148,11 +153,35 @@ func (r *run) unmount(point string) error {
 		r.hung = make(map[string]bool)
 	}
 	r.hung[point] = true
-	err = r.within(r.StepTimeout, func() error {
-		return unix.Unmount(point, unix.UMOUNT_NOFOLLOW|unix.MNT_FORCE|unix.MNT_DETACH)
-	})
+	way = append(way, point)
+	for _, p := range way {
+		err = r.within(r.StepTimeout, func() error { return unix.Unmount(p, unix.UMOUNT_NOFOLLOW|unix.MNT_FORCE) })
+		if err == errHung || err == errSkip {
+			break // nothing can be forced here
+		}
+	}
+	if err != errHung && err != errSkip {
+		for _, p := range slices.Backward(way) {
+			err = r.within(r.StepTimeout, func() error { return unix.Unmount(p, unix.UMOUNT_NOFOLLOW|unix.MNT_DETACH) })
+			if err == nil || err == errHung || err == errSkip {
+				break
+			}
+		}
+	}
 	r.Say(point + " does not answer; detaching it: " + text(err))
 	return nil
+}
+
+// wayTo gives the mounts of points that enclose one of them, the outermost first.
+func wayTo(point string, points []string) []string {
+	var way []string
+	for _, p := range points {
+		if strings.HasPrefix(point, p+"/") && !slices.Contains(way, p) {
+			way = append(way, p)
+		}
+	}
+	slices.SortFunc(way, func(a, b string) int { return len(a) - len(b) })
+	return way
 }
 
 // readOnly leaves what cannot be unmounted in a clean state.

@@ -1,6 +1,7 @@
 package shutdown
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sysmaster-go/sysmaster/init/shutdown/hungfs"
 )
 
 // inNamespace runs one of attacks in a mount namespace of its own.
@@ -76,35 +79,33 @@ func mine(r *run, dir string) int {
 	return n
 }
 
-// attackHung leaves FUSE mounts whose server never answers, not even to the first message,
-// each with a process that waits for it, and a busy mount between them.
+// attackHung leaves FUSE mounts whose server no longer answers, each with a mount below it, to which
+// the way leads through the server: umount(2) of that one really hangs, and no signal ends it. Between
+// them is a busy mount.
 func attackHung(r *run, dir string) error {
-	server, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
-	if err != nil {
-		fmt.Println(err)
-		return errSkip
-	}
+	var servers []*hungfs.FS
+	defer func() { // a thread that hangs would keep this process for ever
+		for _, f := range servers {
+			f.Abort()
+		}
+	}()
 	for i := range 6 {
 		point := dir + "/hung" + strconv.Itoa(i)
 		if err := os.Mkdir(point, 0o755); err != nil {
 			return err
 		}
-		if i > 0 {
-			if server, err = unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0); err != nil {
-				return err
-			}
-		}
-		err := unix.Mount("hung", point, "fuse", 0, "fd="+strconv.Itoa(server)+",rootmode=40000,user_id=0,group_id=0")
+		f, err := hungfs.Mount(point)
 		if err != nil {
 			fmt.Println(err)
 			return errSkip
 		}
-		pid, err := syscall.ForkExec("/bin/sh", []string{"sh", "-c", "exec 3<" + point + "/file"}, &syscall.ProcAttr{
-			Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}})
-		if err != nil {
+		servers = append(servers, f)
+		if err := unix.Mount("tmpfs", point+"/below", "tmpfs", 0, ""); err != nil {
 			return err
 		}
-		defer func() { _ = unix.Kill(pid, unix.SIGKILL) }()
+	}
+	for _, f := range servers {
+		f.Silence()
 	}
 	if err := os.Mkdir(dir+"/busy", 0o755); err != nil {
 		return err
@@ -117,11 +118,24 @@ func attackHung(r *run, dir string) error {
 	}
 	start := time.Now()
 	r.unmountAll()
+	r.detachLoops()
 	r.unmountAll()
-	if d := time.Since(start); d > 10*time.Second {
-		return fmt.Errorf("it took %v", d)
+	r.sync()
+	d := time.Since(start)
+	asked := 0
+	for _, f := range servers {
+		asked += f.Asked()
 	}
-	fmt.Println(mine(r, dir), "of 7 mounts are left,", r.behind.Load(), "calls hang")
+	left := mine(r, dir)
+	fmt.Printf("%d of 13 mounts are left, %d calls hang, %d requests were not answered, %v\n", left, r.behind.Load(), asked, d)
+	switch {
+	case asked == 0:
+		return errors.New("no call hung: this attack attacks nothing")
+	case d > 30*time.Second:
+		return errors.New("it took too long")
+	case left != 1:
+		return errors.New("only the busy one may be left")
+	}
 	return nil
 }
 

@@ -49,6 +49,15 @@ func TestClockThatIsSet(t *testing.T) {
 				t.Errorf("clock set by %d s: ctrl-alt-del %d of %d counts: %v", jump, i+1, burstCount, now)
 			}
 		}
+		k.cfg.CrashReboot = time.Minute
+		k.rescue = rescueState{stage: policy.Shell, started: start, since: start, used: consoleUsed()}
+		if k.stillUsed(at(time.Minute)) || !k.waited().Equal(start.Add(time.Minute)) {
+			t.Errorf("clock set by %d s: an unused shell gets more time, until %v", jump, k.waited())
+		}
+		k.rescue.used.Sec-- // somebody types
+		if !k.stillUsed(at(time.Minute)) || k.timeout(at(time.Minute)) > time.Minute+time.Millisecond {
+			t.Errorf("clock set by %d s: the next look at a used shell is in %v", jump, k.timeout(at(time.Minute)))
+		}
 		var h policy.History
 		retry := k.cfg.Retry
 		gaveUp := false

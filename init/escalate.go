@@ -8,7 +8,6 @@ import (
 
 	"github.com/sysmaster-go/sysmaster/init/event"
 	"github.com/sysmaster-go/sysmaster/init/policy"
-	"github.com/sysmaster-go/sysmaster/init/proc"
 	"github.com/sysmaster-go/sysmaster/state/fdstore"
 	"syscall"
 )
@@ -20,6 +19,8 @@ type rescueState struct {
 	pid     int // the command that has the console; 0: none
 	next    int // index of the command to try
 	started time.Time
+	since   time.Time     // or when the console was found used ...
+	used    unix.Timespec // ... which was then
 }
 
 // alone reports that there is no core, and none is about to start.
@@ -56,22 +57,38 @@ func (k *keeper) happened(now time.Time, h policy.Happening) {
 }
 
 // waited is when the stage's time is over; the zero time: never. A shell that somebody uses has
-// as much again after each input: reading updates a terminal's access time (every 8 s at most).
+// as much again (stillUsed).
 func (k *keeper) waited() time.Time {
 	switch {
 	case k.rescue.stage == policy.Rest:
 		return k.startAt
 	case k.rescue.stage == policy.Shell && k.cfg.CrashReboot > 0:
-		since := k.rescue.started
-		var st unix.Stat_t
-		if unix.Fstat(0, &st) == nil {
-			if used := time.Unix(st.Atim.Unix()); used.After(since) && used.Before(since.Add(365*24*time.Hour)) {
-				since = used
-			}
-		}
-		return since.Add(k.cfg.CrashReboot)
+		return k.rescue.since.Add(k.cfg.CrashReboot)
 	}
 	return time.Time{}
+}
+
+// stillUsed reports, when the time is over, whether somebody has typed since it began, which then begins anew:
+// reading updates a terminal's access time (every 8 s at most). Whether that has changed counts, not what it is: the
+// clock may have been set.
+func (k *keeper) stillUsed(now time.Time) bool {
+	if k.rescue.stage != policy.Shell {
+		return false
+	}
+	last := k.rescue.used
+	k.rescue.used = consoleUsed()
+	if k.rescue.used == last {
+		return false
+	}
+	k.rescue.since = now
+	return true
+}
+
+// consoleUsed is when the console was read from.
+func consoleUsed() unix.Timespec {
+	var st unix.Stat_t
+	_ = unix.Fstat(0, &st) // without one nobody types
+	return st.Atim
 }
 
 // startRescue runs the next rescue command on the console.
@@ -86,19 +103,19 @@ func (k *keeper) startRescue(now time.Time) {
 		}
 		k.tell(event.Event{Kind: event.Rescue, PID: pid, Text: "rescue command " + c.Path, Err: err})
 		if err == nil {
-			k.rescue.pid, k.rescue.started = pid, now
+			k.rescue.pid, k.rescue.started, k.rescue.since, k.rescue.used = pid, now, now, consoleUsed()
 			return
 		}
 	}
 	k.happened(now, policy.NoShell)
 }
 
-// rescueEnded starts the core again if somebody used the shell, and tries the
-// next command if this one only failed.
+// rescueEnded starts the core again if somebody used the shell, and tries the next command if this
+// one ended as it began: it failed, or, as sulogin without a terminal does, it only seems well.
 func (k *keeper) rescueEnded(now time.Time, e fdstore.Exit) {
 	k.rescue.pid = 0
 	k.tell(event.Event{Kind: event.Rescue, PID: e.PID, Text: "rescue command ended, " + event.Describe(e.Code, e.Status)})
-	if (e.Code != proc.CLDExited || e.Status != 0) && now.Sub(k.rescue.started) < time.Second {
+	if now.Sub(k.rescue.started) < time.Second {
 		k.startRescue(now)
 		return
 	}

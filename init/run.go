@@ -55,6 +55,9 @@ type keeper struct {
 	intentDue  time.Time
 	end        fdstore.Shutdown
 
+	spared   bool  // the kernel's OOM killer takes us last, or never ...
+	oomScore int64 // ... since children get this
+
 	reexecs   uint64 // this process executed itself so often
 	reexec    reexecState
 	programs  succession
@@ -125,6 +128,10 @@ func (k *keeper) settleProcess() {
 	runtime.GOMAXPROCS(1)
 	debug.SetGCPercent(25)
 	process.Park(4)
+	// What the collector needs for itself it asks the kernel for in its first rounds, and later not again.
+	for range 4 {
+		runtime.GC()
+	}
 }
 
 func (k *keeper) configure() {
@@ -158,11 +165,37 @@ func (k *keeper) settlePID1() {
 		k.must("begin a session", err)
 	}
 	apifs.Do(k.cfg.APIFS, k.tellAction)
+	k.spare()
 	machine := k.cfg.World.Machine()
 	k.must("set up the console", process.OpenConsole(machine))
 	if machine {
 		k.must("redirect ctrl-alt-del", unix.Reboot(unix.LINUX_REBOOT_CMD_CAD_OFF)) // it becomes SIGINT
 	}
+}
+
+// preferred is added to the children's oom_score_adj where init may not lower its own, as systemd does for
+// the services of its user managers, which are in the same position.
+const preferred = 100
+
+// spare keeps the kernel's OOM killer from ending a container's init, which takes everything with it;
+// a machine's it never ends. Children get the score that init was started with, or, as -1000 is no
+// score for them, 0. Without CAP_SYS_RESOURCE, which most containers lack, they get a higher one, so that init is taken last.
+func (k *keeper) spare() {
+	if k.cfg.Subreaper || k.cfg.World.Machine() {
+		return
+	}
+	score, err := process.OOMScore()
+	if err == nil && score != process.SparedScore {
+		k.oomScore = score
+		err = process.SetOOMScore(k.self, process.SparedScore)
+	}
+	if err == unix.EACCES || err == unix.EPERM {
+		k.oomScore = min(score+preferred, 1000)
+		k.tell(event.Event{Kind: event.Setup, Text: "not allowed to be spared when memory runs out: what it starts is taken before it"})
+		err = nil
+	}
+	k.spared = err == nil
+	k.must("be spared when memory runs out", err)
 }
 
 func (k *keeper) tellAction(a apifs.Action, o apifs.Outcome, err error) {

@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sysmaster-go/sysmaster/init/apifs"
 	"github.com/sysmaster-go/sysmaster/init/event"
 	"github.com/sysmaster-go/sysmaster/init/handover"
 	"github.com/sysmaster-go/sysmaster/init/keep"
@@ -63,7 +64,24 @@ func (k *keeper) openCore() (path string, trial bool) {
 		s.running = program{fd: fd, path: k.cfg.Core.Path}
 		s.installed = identity(fd)
 	}
+	if unix.Access(fdPath(s.running.fd), unix.F_OK) != nil {
+		return s.running.path, false // no /proc: perhaps the file is still there
+	}
 	return fdPath(s.running.fd), false
+}
+
+// procAgain mounts /proc anew if it is gone or covered: programs are executed by their descriptors,
+// which have names there only, and no core can do without.
+func (k *keeper) procAgain() {
+	if unix.Access("/proc/self/fd", unix.F_OK) == nil {
+		return
+	}
+	for _, a := range k.cfg.APIFS {
+		if a.Op == apifs.Mount && a.Path == "/proc" {
+			err := a.Mount()
+			k.tell(event.Event{Kind: event.Setup, Text: "/proc is not there; " + a.String(), Err: err})
+		}
+	}
 }
 
 // openFile opens a regular file for reading and execution, without waiting for anybody.

@@ -11,6 +11,7 @@ import (
 	"github.com/sysmaster-go/sysmaster/init/handover"
 	"github.com/sysmaster-go/sysmaster/init/keep"
 	"github.com/sysmaster-go/sysmaster/init/policy"
+	"github.com/sysmaster-go/sysmaster/init/process"
 	"github.com/sysmaster-go/sysmaster/state/fdstore"
 )
 
@@ -53,7 +54,7 @@ func (k *keeper) supervise(now time.Time) {
 	case c.pid == 0 && !k.rescue.alone() && !now.Before(k.startAt):
 		k.startCore(now)
 	case k.rescue.alone():
-		if at := k.waited(); !at.IsZero() && !now.Before(at) {
+		if at := k.waited(); !at.IsZero() && !now.Before(at) && !k.stillUsed(now) {
 			k.happened(now, policy.Waited)
 		}
 	case c.pid != 0 && !c.killAt.IsZero() && (!now.Before(c.killAt) || !c.killed && k.saidAll()):
@@ -105,6 +106,7 @@ func (k *keeper) startCore(now time.Time) {
 		k.tell(event.Event{Kind: event.Internal, Text: "cannot make room for last words", Err: err})
 		words = 0
 	}
+	k.procAgain()
 	path, trial := k.openCore()
 	k.core = coreState{conn: conn, words: words, results: k.core.results[:0], started: now, trial: trial}
 	k.core.watch.Started(now)
@@ -151,9 +153,13 @@ func (k *keeper) spawn(path string, c Command, env []string, files []uintptr, at
 			env = append(env, v)
 		}
 	}
-	return k.cfg.Signals.Child(func() (int, error) {
+	pid, err := k.cfg.Signals.Child(func() (int, error) {
 		return syscall.ForkExec(path, append([]string{c.Path}, c.Args...), &syscall.ProcAttr{Env: env, Files: files, Sys: attr})
 	})
+	if err == nil && k.spared {
+		k.must("have a child killed when memory runs out", process.SetOOMScore(pid, k.oomScore))
+	}
+	return pid, err
 }
 
 func (k *keeper) coreRefused(now time.Time, err error) {

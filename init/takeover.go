@@ -106,6 +106,7 @@ func (k *keeper) takeOver() bool {
 		}
 	}
 	process.Name(filepath.Base(os.Args[0]))
+	k.spare()
 	k.configure()
 	if back != "" {
 		u := k.outcome
@@ -169,6 +170,7 @@ func (k *keeper) handOver(now time.Time, own int) (*handover.State, error) {
 	}
 	s.SignalID, s.Bursts, s.BurstAt = k.signalID, int64(k.bursts), c.out(k.burstStart)
 	s.Intent, s.Due, s.Outcome = k.intent, c.out(k.intentDue), k.outcome
+	s.OOMScore = k.oomScore
 	k.handOverCore(s, c)
 	return s, k.handOverFDs(s, c, own)
 }
@@ -223,6 +225,7 @@ func (k *keeper) restore(s *handover.State, now time.Time) error {
 	}
 	k.history, k.startAt = policy.NewHistory(deaths, int(s.Fails)), c.in(s.StartAt)
 	k.rescue = rescueState{stage: policy.Stage(s.Rescue.Stage), pid: int(s.Rescue.PID), next: int(s.Rescue.Next), started: c.in(s.Rescue.Started)}
+	k.rescue.since, k.rescue.used = c.now, consoleUsed()
 	for _, x := range s.Exits {
 		k.exits.Restore(x.Exit, x.Wanted, x.Sent)
 	}
@@ -246,6 +249,7 @@ func (k *keeper) restore(s *handover.State, now time.Time) error {
 			k.store.Put(f.Key, f.FD)
 		}
 	}
+	k.oomScore = s.OOMScore
 	k.restorePrograms(s, c)
 	return k.restoreCore(s, c)
 }

@@ -3,7 +3,7 @@
 // tmpfs that ends with PID 1, the host's programs are mounted into it read-only, and the
 // groups that it makes in the host's cgroup tree are removed at the end.
 //
-//	sandbox [--keep] [--timeout DURATION] [--option KEY=VALUE...] [--] [COMMAND [ARGUMENT...]]
+//	sandbox [--keep] [--console] [--timeout DURATION] [--option KEY=VALUE...] [--before SCRIPT] [--] [COMMAND [ARGUMENT...]]
 //
 // On a terminal the boot scrolls by, then there is a shell in which sctl works; leaving it
 // powers off. Without a terminal it boots, shows sctl status, kills the core with SIGKILL,

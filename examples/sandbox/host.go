@@ -256,6 +256,9 @@ func (b *booted) result(p plan, got *verdict, told chan verdict, err error) (int
 	case err != nil:
 		return b.failed(1, "it did not power off cleanly: "+err.Error())
 	}
+	if p.Console {
+		b.show()
+	}
 	return got.Code, nil
 }
 
@@ -274,11 +277,16 @@ func (b *booted) failed(code int, why string) (int, error) {
 	if code == exitForbidden {
 		return code, fmt.Errorf("%s: %w", why, errForbidden)
 	}
+	b.show()
+	fmt.Fprintln(os.Stderr, "sandbox:", why)
+	return max(code, 1), nil
+}
+
+// show prints the console's log, unless a terminal has it.
+func (b *booted) show() {
 	if b.console != nil {
 		fmt.Fprintf(os.Stderr, "--- console ---\n%s--- end of console ---\n", b.console.text())
 	}
-	fmt.Fprintln(os.Stderr, "sandbox:", why)
-	return max(code, 1), nil
 }
 
 // foreground takes the terminal back from the shell's process group, which is gone.

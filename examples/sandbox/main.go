@@ -30,6 +30,8 @@ type plan struct {
 	Terminal string        // the host's path of the terminal that is /dev/console; empty: none
 	Command  []string      // what to run inside; empty: the check, or with a Terminal a shell
 	Options  []string      // further options for init and core, as on the kernel's command line
+	Before   string        // a script for /bin/sh in the new root, before init begins; empty: none
+	Console  bool          // print the console's log also when all went well
 	Keep     bool          // leave it running afterwards
 	Timeout  time.Duration // for each step: boot, return of the core, power-off
 }
@@ -57,6 +59,8 @@ func dispatch(args []string) int {
 	f := flag.NewFlagSet("sandbox", flag.ContinueOnError)
 	f.BoolVar(&p.Keep, "keep", false, "leave it running afterwards, until it powers off or this program is interrupted")
 	f.DurationVar(&p.Timeout, "timeout", 30*time.Second, "for each step: boot, return of the core, power-off")
+	f.StringVar(&p.Before, "before", "", "a script for /bin/sh that changes the new root before init begins, to see what init makes of it")
+	f.BoolVar(&p.Console, "console", false, "print the console's log at the end, also when all went well")
 	f.Func("option", "an option for init or core, as on the kernel's command line; may be repeated", func(o string) error {
 		p.Options = append(p.Options, o)
 		return nil

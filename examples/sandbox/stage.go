@@ -93,6 +93,9 @@ func become(text string) error {
 			return err
 		}
 	}
+	if err := before(p.Before, env); err != nil {
+		return err
+	}
 	env = process.Prepare(env)
 	// What the outer part asked for when it cloned this process was for its first thread; this
 	// may be another one.
@@ -158,6 +161,22 @@ func startInside(text string, env []string, shell *os.File) error {
 		return nil
 	}
 	return shell.Close()
+}
+
+// before runs the script that breaks what init is to be tried with. Its status counts for nothing.
+func before(script string, env []string) error {
+	if script == "" {
+		return nil
+	}
+	pid, err := syscall.ForkExec("/bin/sh", []string{"sh", "-c", script}, &syscall.ProcAttr{Env: env, Files: []uintptr{0, 1, 2}})
+	if err != nil {
+		return &setupError{"run what comes before init", err}
+	}
+	for {
+		if _, err := unix.Wait4(pid, nil, 0, nil); err != unix.EINTR {
+			return err
+		}
+	}
 }
 
 // dropCapabilities takes from everything inside what reaches beyond the namespaces.

@@ -113,7 +113,7 @@ func (a Action) Do() (Outcome, error) {
 		if MountPoint(a.Path) {
 			return Already, nil
 		}
-		err = a.mount()
+		err = a.Mount()
 	case Symlink:
 		err = unix.Symlink(a.Data, a.Path)
 	case Raise:
@@ -139,7 +139,8 @@ func (a Action) Do() (Outcome, error) {
 	return Failed, err
 }
 
-func (a Action) mount() error {
+// Mount does a Mount, also over what is mounted there.
+func (a Action) Mount() error {
 	if !a.Optional { // the kernel makes the directories of optional ones, if it has them
 		if err := unix.Mkdir(a.Path, 0o755); err != nil && !errors.Is(err, unix.EEXIST) {
 			return err

@@ -120,6 +120,7 @@ func (s *State) layout(w *record.Walk) {
 	w.Message(25, s.Own.layout)
 	w.Bool(26, &s.Behind)
 	w.Message(27, s.Installed.layout)
+	record.WalkInt(w, 28, &s.OOMScore)
 	w.Unknown(&s.unknown)
 }
 

@@ -39,7 +39,8 @@ type State struct {
 	Previous Binary          // what to go back to
 	// Installed is what was at the core's path; no descriptor.
 	Installed FD
-	Own       FD // the program of the init that wrote this
+	Own       FD    // the program of the init that wrote this
+	OOMScore  int64 // what init was started with and children get, if its own is -1000
 
 	unknown record.Unknown
 }

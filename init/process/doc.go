@@ -11,7 +11,9 @@
 //
 // So the window is closed in two halves. overlay.sh gives the go command a runtime in whose table
 // of signals these six have no fatal default; it changes no code, and such a program
-// survives them at any time (go build -overlay; see the Makefile). And whoever
+// survives them at any time (go build -overlay; see the Makefile). Nor does it open the six kinds that are
+// faults when the kernel raises them (SEGV, ILL ...): sent by somebody before AcceptSignals, one would end the
+// program. The price: such a fault in another thread than AcceptSignals' ends it without the runtime's dump. And whoever
 // executes init blocks all signals before (Settle, Signals.Hold, BlockSignals): they then wait in the kernel until
 // AcceptSignals takes them over. With both, 0 of 300 died and none was lost.
 // A program built without the overlay works, with the window; Signals.Sealed tells.

@@ -32,10 +32,16 @@ type Signals struct {
 // tells; only sigqueue(3) of one more is refused then, kill(2) is not.
 const queueMax = 1024
 
-// bound keeps the kernel's queue short.
+// bound keeps the kernel's queue short, also while this process executes itself: signals wait then, and a
+// queue of ten thousands would keep the next program from its first instruction. One that finds our limit
+// takes it that there was none below the hard one.
 func (s *Signals) bound() {
 	var found unix.Rlimit
-	if unix.Getrlimit(unix.RLIMIT_SIGPENDING, &found) != nil || found.Cur <= queueMax {
+	if unix.Getrlimit(unix.RLIMIT_SIGPENDING, &found) != nil || found.Cur < queueMax {
+		return
+	}
+	if found.Cur == queueMax {
+		s.limit = unix.Rlimit{Cur: found.Max, Max: found.Max}
 		return
 	}
 	if unix.Setrlimit(unix.RLIMIT_SIGPENDING, &unix.Rlimit{Cur: queueMax, Max: found.Max}) == nil {
@@ -51,8 +57,8 @@ func (s *Signals) unbound() {
 	}
 }
 
-// Child runs f, which makes a child, with the limit of queued signals that this process was started
-// with, so that the child gets that.
+// Child runs f, which makes a child, with the limit of queued signals that there was, so that the child gets
+// that.
 func (s *Signals) Child(f func() (pid int, err error)) (pid int, err error) {
 	s.unbound()
 	defer s.bound()
@@ -77,7 +83,7 @@ func AcceptSignals() *Signals {
 	inherited := threadMask(unix.SIG_SETMASK, nil)
 	s := &Signals{wake: -1, flushed: make(chan struct{})}
 	// Whether all were blocked, and the runtime left those so that it otherwise opens.
-	s.sealed = inherited&bit(unix.SIGUSR1) != 0 && inherited&bit(unix.SIGTERM) != 0
+	s.sealed = inherited&bit(unix.SIGUSR1) != 0 && inherited&bit(unix.SIGTERM) != 0 && inherited&bit(unix.SIGSEGV) != 0
 	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err == nil {
 		s.wake = wake
@@ -128,12 +134,10 @@ func (s *Signals) Hold() {
 	}
 	s.ch <- nil
 	<-s.flushed
-	s.unbound() // for the program that is executed
 }
 
 // Release ends Hold.
 func (s *Signals) Release() {
-	s.bound()
 	signal.Notify(s.ch, s.wanted...)
 	threadMask(unix.SIG_SETMASK, new(uint64))
 }

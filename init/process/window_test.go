@@ -80,6 +80,7 @@ func TestStormWhileExecuting(t *testing.T) {
 	cmd, out := start(t, program, "200")
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
+	faults := []unix.Signal{unix.SIGSEGV, unix.SIGILL, unix.SIGBUS, unix.SIGFPE, unix.SIGTRAP, unix.SIGSYS, unix.SIGSTKFLT, unix.SIGABRT}
 	sent := 0
 	for {
 		select {
@@ -87,10 +88,11 @@ func TestStormWhileExecuting(t *testing.T) {
 			if err != nil || !strings.Contains(out.String(), "sealed true seen true") {
 				t.Fatalf("after %d SIGTERMs: %v\n%s", sent, err, out)
 			}
-			t.Logf("200 executions under %d SIGTERMs", sent)
+			t.Logf("200 executions under %d SIGTERMs and as many faults that were sent", sent)
 			return
 		default:
 			_ = cmd.Process.Signal(unix.SIGTERM) // it may just have ended
+			_ = cmd.Process.Signal(faults[sent%len(faults)])
 			sent++
 			runtime.Gosched()
 		}

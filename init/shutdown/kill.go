@@ -73,21 +73,22 @@ func (r *run) killUnseen() {
 	r.Say("processes survived SIGKILL")
 }
 
-// await reaps until no target is left or time is up; what it kills it kills
-// again at each look, because new processes may have appeared meanwhile.
+// await reaps until no target is left or time is up; what it kills it kills again at each look, because
+// new processes may have appeared meanwhile. It kills before it reaps, since a fork bomb leaves as many dead as
+// anybody can reap; and it looks again after the first time, however late that was.
 func (r *run) await(limit time.Duration, kill bool) []int {
 	deadline := time.Now().Add(limit)
-	for {
-		reap()
+	for again := !kill; ; again = true {
 		left := r.targets()
 		if kill && len(left) > 0 {
 			r.kill(left)
 		}
+		reap()
 		rest := time.Until(deadline)
-		if len(left) == 0 || rest <= 0 {
+		if len(left) == 0 || rest <= 0 && again {
 			return left
 		}
-		wait(r.WakeFD, rest)
+		wait(r.WakeFD, max(rest, 100*time.Millisecond))
 	}
 }
 
@@ -105,7 +106,7 @@ func (r *run) kill(pids []int) {
 }
 
 func reap() {
-	for range 65536 { // then the deadlines have their turn
+	for range 4096 { // then the deadlines have their turn
 		var status unix.WaitStatus
 		pid, err := unix.Wait4(-1, &status, unix.WNOHANG, nil)
 		if err == unix.EINTR {

@@ -161,8 +161,8 @@ func (r *run) unmount(point string, way []string) error {
 		}
 	}
 	if err != errHung && err != errSkip {
-		for _, p := range slices.Backward(way) {
-			err = r.within(r.StepTimeout, func() error { return unix.Unmount(p, unix.UMOUNT_NOFOLLOW|unix.MNT_DETACH) })
+		for i := len(way) - 1; i >= 0; i-- {
+			err = r.within(r.StepTimeout, func() error { return unix.Unmount(way[i], unix.UMOUNT_NOFOLLOW|unix.MNT_DETACH) })
 			if err == nil || err == errHung || err == errSkip {
 				break
 			}
@@ -172,15 +172,14 @@ func (r *run) unmount(point string, way []string) error {
 	return nil
 }
 
-// wayTo gives the mounts of points that enclose one of them, the outermost first.
+// wayTo gives the mounts of points that enclose one of them, the first mounted first, which is the outermost.
 func wayTo(point string, points []string) []string {
 	var way []string
-	for _, p := range points {
-		if strings.HasPrefix(point, p+"/") && !slices.Contains(way, p) {
+	for i := len(points) - 1; i >= 0; i-- {
+		if p := points[i]; strings.HasPrefix(point, p+"/") && !slices.Contains(way, p) {
 			way = append(way, p)
 		}
 	}
-	slices.SortFunc(way, func(a, b string) int { return len(a) - len(b) })
 	return way
 }
 

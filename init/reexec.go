@@ -2,9 +2,7 @@ package pid1
 
 import (
 	"os"
-	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -13,6 +11,7 @@ import (
 	"github.com/sysmaster-go/sysmaster/init/event"
 	"github.com/sysmaster-go/sysmaster/init/handover"
 	"github.com/sysmaster-go/sysmaster/init/keep"
+	"github.com/sysmaster-go/sysmaster/init/program"
 	"github.com/sysmaster-go/sysmaster/state/fdstore"
 )
 
@@ -69,7 +68,7 @@ func (k *keeper) askedAgain(u fdstore.Upgrade) bool {
 	case k.outcome.ID == u.ID:
 		k.core.outcomeSent = false
 		return true
-	case k.programs.candidate.fd > 0 && k.programs.request.ID == u.ID:
+	case k.programs.candidate.FD > 0 && k.programs.request.ID == u.ID:
 		return true
 	}
 	return r.asked != nil && r.asked.ID == u.ID || r.pid != 0 && r.request.ID == u.ID
@@ -77,7 +76,7 @@ func (k *keeper) askedAgain(u fdstore.Upgrade) bool {
 
 func (k *keeper) refused(u fdstore.Upgrade, err error) {
 	if u.From = k.cfg.Version; u.Target == fdstore.TargetCore {
-		u.From = k.programs.running.version
+		u.From = k.programs.running.Version
 	}
 	u.Result, u.Reason = fdstore.ResultRefused, fdstore.Shorten(err.Error(), fdstore.MaxReason)
 	k.settled(u)
@@ -100,7 +99,7 @@ func (k *keeper) lookAtReexec(now time.Time) {
 		if err := unix.Kill(r.pid, unix.SIGKILL); err != nil { // it stays ours until it is reaped
 			k.tell(event.Event{Kind: event.Internal, Text: "cannot kill the preflight", Err: err})
 		}
-	case r.pid != 0 || k.core.trial || k.programs.candidate.fd > 0: // one at a time
+	case r.pid != 0 || k.core.trial || k.programs.candidate.FD > 0: // one at a time
 	case r.asked != nil:
 		r.request, r.asked = *r.asked, nil
 		k.startPreflight(now)
@@ -108,24 +107,12 @@ func (k *keeper) lookAtReexec(now time.Time) {
 		r.wanted = false
 		r.request = fdstore.Upgrade{Target: fdstore.TargetInit, To: "as installed"}
 		var err error
-		if r.fd, err = openProgram(); err != nil {
+		if r.fd, err = program.OpenSelf(); err != nil {
 			k.refused(r.request, err)
 			return
 		}
 		k.startPreflight(now)
 	}
-}
-
-// openProgram opens the file from which this program was started, or what has replaced it.
-func openProgram() (int, error) {
-	const self = "/proc/self/exe"
-	if path, err := os.Readlink(self); err == nil {
-		fd, err := unix.Open(strings.TrimSuffix(path, " (deleted)"), unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
-		if err == nil {
-			return fd, nil
-		}
-	}
-	return unix.Open(self, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 }
 
 // startPreflight is step 2.
@@ -181,15 +168,13 @@ func (k *keeper) spawnPreflight(now time.Time) error {
 		handover.EnvRole + "=" + handover.RolePreflight,
 	}
 	c := Command{Path: os.Args[0], Args: os.Args[1:]}
-	if r.pid, err = k.spawn(fdPath(r.fd), c, env, files, &syscall.SysProcAttr{Setsid: true}); err != nil {
+	if r.pid, err = k.spawn(handover.FDPath(r.fd), c, env, files, &syscall.SysProcAttr{Setsid: true}); err != nil {
 		r.pid = 0
 		return err
 	}
 	r.due, r.killed = now.Add(k.cfg.Preflight), false
 	return nil
 }
-
-func fdPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
 
 // endPreflight closes what an attempt held.
 func (k *keeper) endPreflight() {
@@ -253,37 +238,10 @@ func (k *keeper) execute(now time.Time) error {
 		memory, err = s.Write()
 	}
 	if err == nil {
-		err = executeWith(s, memory, r.fd, own, "")
+		err = handover.Execute(s, memory, r.fd, own, "")
 		keep.Release(memory)
 	}
 	k.reexecs--
 	k.outcome, k.core.outcomeSent = before, sent
 	return err
-}
-
-// executeWith executes a program with a state; s, which may be nil, says which descriptors it
-// gets, and own is the program to come back to. It returns only if that failed.
-func executeWith(s *handover.State, memory, program, own int, back string) error {
-	env := slices.DeleteFunc(syscall.Environ(), handover.Name)
-	env = append(env, handover.EnvState+"="+strconv.Itoa(memory), handover.EnvOwn+"="+strconv.Itoa(own))
-	if back != "" {
-		env = append(env, handover.EnvBack+"="+back)
-	}
-	inherit(s, memory, true)
-	err := syscall.Exec(fdPath(program), os.Args, env)
-	inherit(s, memory, false)
-	return err
-}
-
-// inherit says whether the next program gets the descriptors.
-func inherit(s *handover.State, memory int, yes bool) {
-	flags := unix.FD_CLOEXEC
-	if yes {
-		flags = 0
-	}
-	set := func(fd int) { _, _ = unix.FcntlInt(uintptr(fd), unix.F_SETFD, flags) } // F_SETFD fails for bad numbers only
-	if s != nil {
-		s.Descriptors(func(f *handover.FD) { set(f.FD) })
-	}
-	set(memory)
 }

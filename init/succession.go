@@ -10,6 +10,7 @@ import (
 	"github.com/sysmaster-go/sysmaster/init/handover"
 	"github.com/sysmaster-go/sysmaster/init/keep"
 	"github.com/sysmaster-go/sysmaster/init/proc"
+	"github.com/sysmaster-go/sysmaster/init/program"
 	"github.com/sysmaster-go/sysmaster/state/fdstore"
 )
 
@@ -24,23 +25,9 @@ import (
 // descriptors, opened once: what happens to their paths does not matter, and no memory is used
 // (a private copy in a memfd would be 6 MB that cannot be given back).
 
-// program is one that is held open.
-type program struct {
-	fd      int // 0: none
-	path    string
-	version string
-}
-
-func (p *program) release() {
-	if p.fd > 0 {
-		keep.Release(p.fd)
-	}
-	*p = program{}
-}
-
 // succession is what init knows of the core's programs.
 type succession struct {
-	running, previous, candidate program
+	running, previous, candidate program.Program
 
 	request   fdstore.Upgrade // that brought the candidate, or what runs
 	askedAt   time.Time       // the core that asked has to end by itself
@@ -53,21 +40,21 @@ type succession struct {
 // openCore gives the path by which the next core is executed, and whether it is on trial.
 func (k *keeper) openCore() (path string, trial bool) {
 	s := &k.programs
-	if s.candidate.fd > 0 {
-		return fdPath(s.candidate.fd), true
+	if s.candidate.FD > 0 {
+		return handover.FDPath(s.candidate.FD), true
 	}
-	if s.running.fd == 0 {
-		fd, err := openFile(k.cfg.Core.Path)
+	if s.running.FD == 0 {
+		fd, err := program.Open(k.cfg.Core.Path)
 		if err != nil {
 			return k.cfg.Core.Path, false // whose execution says what is wrong
 		}
-		s.running = program{fd: fd, path: k.cfg.Core.Path}
-		s.installed = identity(fd)
+		s.running = program.Program{FD: fd, Path: k.cfg.Core.Path}
+		s.installed = program.Identity(fd)
 	}
-	if unix.Access(fdPath(s.running.fd), unix.F_OK) != nil {
-		return s.running.path, false // no /proc: perhaps the file is still there
+	if unix.Access(handover.FDPath(s.running.FD), unix.F_OK) != nil {
+		return s.running.Path, false // no /proc: perhaps the file is still there
 	}
-	return fdPath(s.running.fd), false
+	return handover.FDPath(s.running.FD), false
 }
 
 // procAgain mounts /proc anew if it is gone or covered: programs are executed by their descriptors,
@@ -84,33 +71,6 @@ func (k *keeper) procAgain() {
 	}
 }
 
-// openFile opens a regular file for reading and execution, without waiting for anybody.
-func openFile(path string) (int, error) {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
-	if err != nil {
-		return 0, err
-	}
-	var st unix.Stat_t
-	if err = unix.Fstat(fd, &st); err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
-		err = unix.EACCES
-	}
-	if err != nil {
-		keep.Release(fd)
-		return 0, err
-	}
-	return above(fd)
-}
-
-// above moves a descriptor out of the way of those that children get by number.
-func above(fd int) (int, error) {
-	moved, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 16)
-	keep.Release(fd)
-	if err != nil {
-		return 0, err
-	}
-	return moved, nil
-}
-
 // coreNotExecuted looks for another program after execve(2) refused one.
 func (k *keeper) coreNotExecuted(trial bool, err error) (handled bool) {
 	if trial {
@@ -118,54 +78,44 @@ func (k *keeper) coreNotExecuted(trial bool, err error) (handled bool) {
 		k.goBack("cannot execute it: " + err.Error())
 		return true
 	}
-	k.programs.running.release() // perhaps its path leads to a better one
+	k.programs.running.Release() // perhaps its path leads to a better one
 	return false
 }
 
 // coreAsked takes a candidate.
 func (k *keeper) coreAsked(now time.Time, m fdstore.Message) {
 	s := &k.programs
-	if s.candidate.fd > 0 || k.core.trial {
+	if s.candidate.FD > 0 || k.core.trial {
 		keep.Release(m.FD)
 		k.refused(m.Upgrade, unix.EBUSY)
 		return
 	}
-	fd, err := above(m.FD)
+	fd, err := program.Above(m.FD)
 	if err != nil {
 		k.refused(m.Upgrade, err)
 		return
 	}
-	s.candidate = program{fd: fd, path: k.cfg.Core.Path, version: m.Upgrade.To}
+	s.candidate = program.Program{FD: fd, Path: k.cfg.Core.Path, Version: m.Upgrade.To}
 	s.request, s.askedAt = m.Upgrade, now
-}
-
-// identity is what a file is, whatever its descriptor.
-func identity(fd int) handover.FD {
-	f, err := handover.Identify("", fd)
-	if err != nil {
-		return handover.FD{}
-	}
-	f.FD = 0
-	return f
 }
 
 // noticeReplacement makes a candidate of the file at the core's path if it is another one than
 // before, when a core ended in order (daemon-reexec). What runs may be of another path.
 func (k *keeper) noticeReplacement(e fdstore.Exit) {
 	s := &k.programs
-	if e.Code != proc.CLDExited || e.Status != 0 || s.candidate.fd > 0 || s.running.fd == 0 {
+	if e.Code != proc.CLDExited || e.Status != 0 || s.candidate.FD > 0 || s.running.FD == 0 {
 		return
 	}
-	fd, err := openFile(k.cfg.Core.Path)
+	fd, err := program.Open(k.cfg.Core.Path)
 	if err != nil {
 		return
 	}
-	was, is := s.installed, identity(fd)
-	if s.installed = is; is == was || is == identity(s.running.fd) {
+	was, is := s.installed, program.Identity(fd)
+	if s.installed = is; is == was || is == program.Identity(s.running.FD) {
 		keep.Release(fd)
 		return
 	}
-	s.candidate = program{fd: fd, path: k.cfg.Core.Path}
+	s.candidate = program.Program{FD: fd, Path: k.cfg.Core.Path}
 	s.request = fdstore.Upgrade{Target: fdstore.TargetCore, To: "as installed"}
 }
 
@@ -174,35 +124,35 @@ func (k *keeper) healthy(now time.Time, version string) {
 	s := &k.programs
 	s.aboutSent, k.core.healthy = false, true
 	if !k.core.trial {
-		s.running.version = version
+		s.running.Version = version
 		return
 	}
 	k.core.trial = false
-	s.previous.release()
-	s.previous, s.running, s.candidate = s.running, s.candidate, program{}
-	s.running.version = version
-	s.request.From, s.request.To, s.request.Result, s.request.Reason = s.previous.version, version, fdstore.ResultAdopted, ""
+	s.previous.Release()
+	s.previous, s.running, s.candidate = s.running, s.candidate, program.Program{}
+	s.running.Version = version
+	s.request.From, s.request.To, s.request.Result, s.request.Reason = s.previous.Version, version, fdstore.ResultAdopted, ""
 	s.probation, s.deaths = now.Add(k.cfg.Probation), 0
 	k.core.adopted = true
 	k.settled(s.request)
-	k.tell(event.Event{Kind: event.Upgrade, Text: "core " + version + " took over from " + s.previous.version})
+	k.tell(event.Event{Kind: event.Upgrade, Text: "core " + version + " took over from " + s.previous.Version})
 }
 
 // goBack gives the candidate up, or what runs on probation. The next core is the old program.
 func (k *keeper) goBack(why string) {
 	s := &k.programs
-	if s.candidate.fd > 0 {
-		s.candidate.release()
-		s.request.From = s.running.version
+	if s.candidate.FD > 0 {
+		s.candidate.Release()
+		s.request.From = s.running.Version
 	} else {
-		s.request.From = s.previous.version
-		s.running.release()
-		s.running, s.previous = s.previous, program{}
+		s.request.From = s.previous.Version
+		s.running.Release()
+		s.running, s.previous = s.previous, program.Program{}
 	}
 	s.probation = time.Time{}
 	s.request.Result, s.request.Reason = fdstore.ResultRolledBack, fdstore.Shorten(why, fdstore.MaxReason)
 	k.settled(s.request)
-	k.tell(event.Event{Kind: event.Upgrade, Text: "going back to core " + s.running.version, Err: textError(why)})
+	k.tell(event.Event{Kind: event.Upgrade, Text: "going back to core " + s.running.Version, Err: textError(why)})
 }
 
 // succeed decides what a core's death means for its program. If it does not count, told is what the next
@@ -216,7 +166,7 @@ func (k *keeper) succeed(now time.Time, e fdstore.Exit, cause fdstore.Cause) (to
 	case c.trial:
 		k.goBack("it died on trial, before it reported healthy: " + ending(e))
 		return fdstore.CauseTrial
-	case s.candidate.fd > 0:
+	case s.candidate.FD > 0:
 		return fdstore.CauseReplaced // what asked for it ended, as it should
 	case now.Before(s.probation) && cause != fdstore.CauseKill:
 		if s.deaths++; s.deaths < 2 {
@@ -225,7 +175,7 @@ func (k *keeper) succeed(now time.Time, e fdstore.Exit, cause fdstore.Cause) (to
 		k.goBack("it died by itself a second time within its probation: " + cause.String() + ", " + ending(e))
 		return fdstore.CauseProbation
 	}
-	if k.noticeReplacement(e); s.candidate.fd > 0 {
+	if k.noticeReplacement(e); s.candidate.FD > 0 {
 		return fdstore.CauseReplaced
 	}
 	return fdstore.CauseNone
@@ -252,7 +202,7 @@ func (k *keeper) lookAtTrial(now time.Time) {
 			k.signalCore(unix.SIGKILL)
 			c.started = now // should it not die of that, it is asked again
 		default: // the asking core did not end
-			s.candidate.release()
+			s.candidate.Release()
 			k.refused(s.request, unix.ETIMEDOUT)
 		}
 	}
@@ -266,7 +216,7 @@ func (k *keeper) trialDue() time.Time {
 	switch {
 	case k.core.pid != 0 && k.core.trial:
 		return k.core.started.Add(k.cfg.TrialTimeout)
-	case k.core.pid != 0 && k.programs.candidate.fd > 0:
+	case k.core.pid != 0 && k.programs.candidate.FD > 0:
 		return k.programs.askedAt.Add(k.cfg.TrialTimeout)
 	}
 	return time.Time{}
@@ -277,41 +227,41 @@ func (k *keeper) about(now time.Time) fdstore.About {
 	s := &k.programs
 	return fdstore.About{
 		Version: k.cfg.Version, Protected: k.cfg.Signals.Sealed(),
-		Previous: s.previous.version, Held: s.previous.fd > 0, Probation: max(0, s.probation.Sub(now)),
+		Previous: s.previous.Version, Held: s.previous.FD > 0, Probation: max(0, s.probation.Sub(now)),
 	}
 }
 
 // handOverPrograms and restorePrograms carry them over an execution of init.
-func (k *keeper) handOverPrograms(s *handover.State, c clock, identify func(string, int) handover.FD) {
+func (k *keeper) handOverPrograms(s *handover.State, c handover.Clock, identify func(string, int) handover.FD) {
 	p := &k.programs
 	s.Installed = p.installed
-	if p.running.fd > 0 {
-		s.Running = handover.Binary{File: identify("running", p.running.fd), Path: p.running.path, Version: p.running.version}
+	if p.running.FD > 0 {
+		s.Running = handover.Binary{File: identify("running", p.running.FD), Path: p.running.Path, Version: p.running.Version}
 	}
-	if p.previous.fd > 0 {
+	if p.previous.FD > 0 {
 		s.Previous = handover.Binary{
-			File: identify("previous", p.previous.fd), Path: p.previous.path, Version: p.previous.version, Deadline: c.out(p.probation),
+			File: identify("previous", p.previous.FD), Path: p.previous.Path, Version: p.previous.Version, Deadline: c.Out(p.probation),
 		}
 	}
 }
 
-func (k *keeper) restorePrograms(s *handover.State, c clock) {
-	take := func(b handover.Binary) program {
+func (k *keeper) restorePrograms(s *handover.State, c handover.Clock) {
+	take := func(b handover.Binary) program.Program {
 		if b.File == (handover.FD{}) || b.File.Check() != nil {
-			return program{}
+			return program.Program{}
 		}
-		return program{fd: b.File.FD, path: b.Path, version: b.Version}
+		return program.Program{FD: b.File.FD, Path: b.Path, Version: b.Version}
 	}
 	k.programs.running, k.programs.previous = take(s.Running), take(s.Previous)
 	k.programs.installed = s.Installed
-	k.programs.probation = c.in(s.Previous.Deadline)
+	k.programs.probation = c.In(s.Previous.Deadline)
 	k.programs.request = s.Outcome
 }
 
 // releasePrograms lets go of files that may have no name any more, which would keep their file
 // system from becoming read-only.
 func (k *keeper) releasePrograms() {
-	for _, p := range [...]*program{&k.programs.running, &k.programs.previous, &k.programs.candidate} {
-		p.release()
+	for _, p := range [...]*program.Program{&k.programs.running, &k.programs.previous, &k.programs.candidate} {
+		p.Release()
 	}
 }

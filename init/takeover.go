@@ -8,8 +8,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/sysmaster-go/sysmaster/init/event"
 	"github.com/sysmaster-go/sysmaster/init/handover"
 	"github.com/sysmaster-go/sysmaster/init/keep"
@@ -17,32 +15,6 @@ import (
 	"github.com/sysmaster-go/sysmaster/init/process"
 	"github.com/sysmaster-go/sysmaster/state/fdstore"
 )
-
-// clock translates between time.Time, which is a process's own, and CLOCK_MONOTONIC.
-type clock struct {
-	now  time.Time
-	mono int64
-}
-
-func newClock(now time.Time) clock {
-	var ts unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) // cannot fail
-	return clock{now, ts.Nano() - int64(time.Since(now))}
-}
-
-func (c clock) out(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return max(c.mono+int64(t.Sub(c.now)), 1)
-}
-
-func (c clock) in(at int64) time.Time {
-	if at == 0 {
-		return time.Time{}
-	}
-	return c.now.Add(time.Duration(at - c.mono))
-}
 
 // preflight is the whole life of a child that only looks (handover.RolePreflight).
 func preflight(cfg Config) (code int, only bool) {
@@ -53,7 +25,7 @@ func preflight(cfg Config) (code int, only bool) {
 	if err != nil {
 		return 3, true
 	}
-	s, err := inherited()
+	s, err := handover.Inherited()
 	if err == nil {
 		err = s.Check()
 	}
@@ -66,30 +38,18 @@ func preflight(cfg Config) (code int, only bool) {
 	return 0, true
 }
 
-// number is the descriptor that a variable of the environment names; -1: none.
-func number(name string) int {
-	fd, err := strconv.Atoi(os.Getenv(name))
-	if err != nil || fd <= 2 {
-		return -1
-	}
-	return fd
-}
-
-// inherited reads what the program before handed over.
-func inherited() (*handover.State, error) { return handover.Read(number(handover.EnvState)) }
-
 // takeOver goes on where the program that executed this one was. False: nobody did. If it cannot,
 // it executes that program again; and if that is where it comes from, takes what it can.
 func (k *keeper) takeOver() bool {
 	if os.Getenv(handover.EnvState) == "" {
 		return false
 	}
-	back, memory, own := os.Getenv(handover.EnvBack), number(handover.EnvState), number(handover.EnvOwn)
+	back, memory, own := os.Getenv(handover.EnvBack), handover.Number(handover.EnvState), handover.Number(handover.EnvOwn)
 	s, err := k.tryTakeOver(back != "")
 	if err != nil && back == "" {
 		k.tell(event.Event{Kind: event.Upgrade, Text: "this init cannot take over, going back", Err: err})
 		k.cfg.Signals.Hold()
-		err = executeWith(s, memory, own, own, fdstore.Shorten(err.Error(), fdstore.MaxReason))
+		err = handover.Execute(s, memory, own, own, fdstore.Shorten(err.Error(), fdstore.MaxReason))
 		k.cfg.Signals.Release()
 	}
 	if err != nil {
@@ -128,13 +88,13 @@ func (k *keeper) tryTakeOver(anyway bool) (s *handover.State, err error) {
 		}
 	}()
 	k.settleProcess()
-	if s, err = inherited(); err != nil {
+	if s, err = handover.Inherited(); err != nil {
 		return nil, err
 	}
 	if err = s.Check(); err != nil && !anyway {
 		return s, err
 	}
-	inherit(s, number(handover.EnvState), false)
+	s.Inherit(handover.Number(handover.EnvState), false)
 	if failure := k.restore(s, time.Now()); failure != nil {
 		err = failure
 	}
@@ -143,7 +103,7 @@ func (k *keeper) tryTakeOver(anyway bool) (s *handover.State, err error) {
 
 // handOver describes all that init knows.
 func (k *keeper) handOver(now time.Time, own int) (*handover.State, error) {
-	c := newClock(now)
+	c := handover.NewClock(now)
 	s := &handover.State{}
 	if k.inherited != nil {
 		s = k.inherited.Rest()
@@ -153,10 +113,10 @@ func (k *keeper) handOver(now time.Time, own int) (*handover.State, error) {
 	deaths, fails := k.history.Deaths()
 	s.Fails = int64(fails)
 	for _, t := range deaths {
-		s.Deaths = append(s.Deaths, c.out(t))
+		s.Deaths = append(s.Deaths, c.Out(t))
 	}
-	s.StartAt = c.out(k.startAt)
-	s.Rescue = handover.Rescue{Stage: uint8(k.rescue.stage), PID: int64(k.rescue.pid), Next: int64(k.rescue.next), Started: c.out(k.rescue.started)}
+	s.StartAt = c.Out(k.startAt)
+	s.Rescue = handover.Rescue{Stage: uint8(k.rescue.stage), PID: int64(k.rescue.pid), Next: int64(k.rescue.next), Started: c.Out(k.rescue.started)}
 	s.NextExit = k.exits.Each(func(e fdstore.Exit, wanted, sent bool) {
 		s.Exits = append(s.Exits, handover.Exit{Exit: e, Wanted: wanted, Sent: sent})
 	})
@@ -165,22 +125,22 @@ func (k *keeper) handOver(now time.Time, own int) (*handover.State, error) {
 	}
 	for n := range k.pending {
 		if p := &k.pending[n]; p.id != 0 {
-			s.Pending = append(s.Pending, handover.Signal{Number: int64(n), ID: p.id, Sent: p.sent, Verb: p.verb, Due: c.out(p.due)})
+			s.Pending = append(s.Pending, handover.Signal{Number: int64(n), ID: p.id, Sent: p.sent, Verb: p.verb, Due: c.Out(p.due)})
 		}
 	}
-	s.SignalID, s.Bursts, s.BurstAt = k.signalID, int64(k.bursts), c.out(k.burstStart)
-	s.Intent, s.Due, s.Outcome = k.intent, c.out(k.intentDue), k.outcome
+	s.SignalID, s.Bursts, s.BurstAt = k.signalID, int64(k.bursts), c.Out(k.burstStart)
+	s.Intent, s.Due, s.Outcome = k.intent, c.Out(k.intentDue), k.outcome
 	s.OOMScore = k.oomScore
 	k.handOverCore(s, c)
 	return s, k.handOverFDs(s, c, own)
 }
 
-func (k *keeper) handOverCore(s *handover.State, c clock) {
+func (k *keeper) handOverCore(s *handover.State, c handover.Clock) {
 	o := &k.core
 	s.Core.PID, s.Core.Version, s.Core.Hello, s.Core.Turned = int64(o.pid), o.version, o.hello, o.turned
 	s.Core.Welcomed, s.Core.Complete, s.Core.Unsent, s.Core.Stored = o.welcomed, o.storedEnd, o.unsent, o.stored
 	s.Core.Healthy = o.healthy
-	s.Core.KillAt, s.Core.Started, s.Core.Bad, s.Core.Deaf = c.out(o.killAt), c.out(o.started), int64(o.bad), o.deaf
+	s.Core.KillAt, s.Core.Started, s.Core.Bad, s.Core.Deaf = c.Out(o.killAt), c.Out(o.started), int64(o.bad), o.deaf
 	for _, m := range o.results {
 		if p, err := fdstore.Append(nil, m); err == nil { // we made it: it can be encoded
 			s.Core.Results = append(s.Core.Results, p)
@@ -188,7 +148,7 @@ func (k *keeper) handOverCore(s *handover.State, c clock) {
 	}
 }
 
-func (k *keeper) handOverFDs(s *handover.State, c clock, own int) (err error) {
+func (k *keeper) handOverFDs(s *handover.State, c handover.Clock, own int) (err error) {
 	identify := func(key string, fd int) (f handover.FD) {
 		f, e := handover.Identify(key, fd)
 		if e != nil && err == nil {
@@ -213,7 +173,7 @@ func (k *keeper) handOverFDs(s *handover.State, c clock, own int) (err error) {
 
 // restore is handOver's reverse.
 func (k *keeper) restore(s *handover.State, now time.Time) error {
-	c := newClock(now)
+	c := handover.NewClock(now)
 	if len(s.FDs) > k.cfg.MaxFDs {
 		return handover.ErrBounds
 	}
@@ -221,11 +181,11 @@ func (k *keeper) restore(s *handover.State, now time.Time) error {
 	k.reexecs, k.generation, k.lastCause, k.lastExit, k.lost, k.behind = s.Reexecs, s.Generation, s.LastCause, s.LastExit, s.Lost, s.Behind
 	deaths := make([]time.Time, len(s.Deaths))
 	for i, at := range s.Deaths {
-		deaths[i] = c.in(at)
+		deaths[i] = c.In(at)
 	}
-	k.history, k.startAt = policy.NewHistory(deaths, int(s.Fails)), c.in(s.StartAt)
-	k.rescue = rescueState{stage: policy.Stage(s.Rescue.Stage), pid: int(s.Rescue.PID), next: int(s.Rescue.Next), started: c.in(s.Rescue.Started)}
-	k.rescue.since, k.rescue.used = c.now, consoleUsed()
+	k.history, k.startAt = policy.NewHistory(deaths, int(s.Fails)), c.In(s.StartAt)
+	k.rescue = rescueState{stage: policy.Stage(s.Rescue.Stage), pid: int(s.Rescue.PID), next: int(s.Rescue.Next), started: c.In(s.Rescue.Started)}
+	k.rescue.since, k.rescue.used = c.Now, consoleUsed()
 	for _, x := range s.Exits {
 		k.exits.Restore(x.Exit, x.Wanted, x.Sent)
 	}
@@ -240,10 +200,10 @@ func (k *keeper) restore(s *handover.State, now time.Time) error {
 		if p.Number < 1 || p.Number > process.SignalMax {
 			return handover.ErrBounds
 		}
-		k.pending[p.Number] = pendingSignal{id: p.ID, sent: p.Sent, verb: p.Verb, due: c.in(p.Due)}
+		k.pending[p.Number] = pendingSignal{id: p.ID, sent: p.Sent, verb: p.Verb, due: c.In(p.Due)}
 	}
-	k.signalID, k.bursts, k.burstStart = s.SignalID, int(s.Bursts), c.in(s.BurstAt)
-	k.intent, k.intentDue, k.outcome = s.Intent, c.in(s.Due), s.Outcome
+	k.signalID, k.bursts, k.burstStart = s.SignalID, int(s.Bursts), c.In(s.BurstAt)
+	k.intent, k.intentDue, k.outcome = s.Intent, c.In(s.Due), s.Outcome
 	for _, f := range s.FDs {
 		if f.Check() == nil {
 			k.store.Put(f.Key, f.FD)
@@ -254,15 +214,15 @@ func (k *keeper) restore(s *handover.State, now time.Time) error {
 	return k.restoreCore(s, c)
 }
 
-func (k *keeper) restoreCore(s *handover.State, c clock) error {
+func (k *keeper) restoreCore(s *handover.State, c handover.Clock) error {
 	o := &k.core
 	o.pid, o.version, o.hello, o.turned = int(s.Core.PID), s.Core.Version, s.Core.Hello, s.Core.Turned
 	o.welcomed, o.storedEnd, o.unsent, o.stored = s.Core.Welcomed, s.Core.Complete, s.Core.Unsent, s.Core.Stored
 	o.healthy = s.Core.Healthy
-	o.killAt, o.started, o.bad, o.deaf = c.in(s.Core.KillAt), c.in(s.Core.Started), int(s.Core.Bad), s.Core.Deaf
-	o.watch.Started(c.now)
+	o.killAt, o.started, o.bad, o.deaf = c.In(s.Core.KillAt), c.In(s.Core.Started), int(s.Core.Bad), s.Core.Deaf
+	o.watch.Started(c.Now)
 	if o.turned {
-		o.watch.Spoke(c.now, k.cfg.HangIdle, true, k.exits.Waiting() > 0 || k.signalsWaiting())
+		o.watch.Spoke(c.Now, k.cfg.HangIdle, true, k.exits.Waiting() > 0 || k.signalsWaiting())
 	}
 	if s.Core.Words != (handover.FD{}) && s.Core.Words.Check() == nil {
 		o.words = s.Core.Words.FD

@@ -33,6 +33,7 @@ func (e *Engine) doubt(r *Recovery, report state.Report) {
 	e.nextJob += jobsAhead
 	e.metaDirty = true
 	for _, x := range e.byName() {
+		e.further()
 		if x.quar != nil || !x.loaded {
 			continue
 		}

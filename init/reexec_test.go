@@ -200,17 +200,20 @@ func coreStorm(b *testbed) {
 	b.die(unix.SIGKILL)
 }
 
-// stormChild starts a process that is init's and ends soon.
+// stormChild starts a process that is init's, and ends as soon as it is: a shell that were still there would reap it.
 func stormChild(b *testbed) int {
-	var pipe [2]int
+	var pipe, gate [2]int
 	b.must(unix.Pipe2(pipe[:], unix.O_CLOEXEC))
+	b.must(unix.Pipe2(gate[:], unix.O_CLOEXEC))
 	defer unix.Close(pipe[0])
-	shell, err := syscall.ForkExec("/bin/sh", []string{"sh", "-c", "(sleep 0.02; exit 7) >/dev/null & echo $!"},
-		&syscall.ProcAttr{Files: []uintptr{0, uintptr(pipe[1]), 2}})
+	shell, err := syscall.ForkExec("/bin/sh", []string{"sh", "-c", "(read x <&3; exit 7) >/dev/null & echo $!"},
+		&syscall.ProcAttr{Files: []uintptr{0, uintptr(pipe[1]), 2, uintptr(gate[0])}})
 	b.must(err)
 	b.must(unix.Close(pipe[1]))
+	b.must(unix.Close(gate[0]))
 	_, err = unix.Wait4(shell, nil, 0, nil)
 	b.must(err)
+	b.must(unix.Close(gate[1]))
 	var p [32]byte
 	n, err := unix.Read(pipe[0], p[:])
 	b.must(err)

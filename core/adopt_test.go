@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sysmaster-go/sysmaster/core/sys"
+	"github.com/sysmaster-go/sysmaster/state"
 	"github.com/sysmaster-go/sysmaster/state/statetest"
 	"github.com/sysmaster-go/sysmaster/unit"
 )
@@ -24,7 +25,7 @@ func TestFoundGroups(t *testing.T) {
 		settleToy(t, e, b)
 		return e
 	}
-	found := []Found{{"old.service", "system.slice/old.service"}, {"killed.service", "killed.service"}}
+	found := []Found{{Unit: "old.service", CGroup: "system.slice/old.service"}, {Unit: "killed.service", CGroup: "killed.service"}}
 	e := open(found...)
 	require.Equal(t, unit.Active, e.View().Unit("rescue.target").State.Active, "isolating it stops nothing that is only found")
 	for range 2 { // also after a crash of this core
@@ -72,11 +73,60 @@ func TestFoundGroups(t *testing.T) {
 	require.Equal(t, unit.Active, e.View().Unit("old.service").State.Active)
 }
 
+// TestLostStore: a later core that finds its store empty starts nothing beside what runs, and what was found is its for ever after.
+// The first core of a boot, and one of a machine on which nothing runs, boot.
+func TestLostStore(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		follows bool
+		found   []Found
+		broken  []state.Problem
+		boots   bool
+	}{
+		{"first core", false, []Found{{Unit: "a.service", CGroup: "a.service"}}, nil, true},
+		{"nothing runs", true, nil, nil, true},
+		{"only what nobody manages", true, []Found{{Unit: "session.scope", CGroup: "session.scope"}}, nil, true},
+		{"removed", true, []Found{{Unit: "a.service", CGroup: "a.service"}}, nil, false},
+		{"nothing can be read", true, []Found{{Unit: "a.service", CGroup: "a.service"}}, []state.Problem{{Damage: state.BadHeader}}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := &bench{load: loader(parse(t, "default.target: Wants=a.service Wants=b.service\na.service:\nb.service:")), now: 1e9}
+			store := &statetest.Mem{Broken: c.broken}
+			open := func(found []Found) *Engine {
+				e, err := New(Config{World: sys.World{Clock: b, Source: b, Actor: b, Prober: b, Pulse: b}, Store: store, Types: toyTypes(),
+					Boot: Boot{Unit: "default.target"}, Observe: b.observe, Search: func() []Found { return slices.Clone(found) }, Follows: c.follows})
+				require.NoError(t, err)
+				settleToy(t, e, b)
+				return e
+			}
+			e := open(c.found)
+			if c.boots {
+				require.Equal(t, unit.Active, e.View().Unit("default.target").State.Active)
+				return
+			}
+			require.Contains(t, strings.Join(b.told, "\n"), "the state store is lost")
+			for range 2 { // also after a crash of this core
+				require.Nil(t, e.View().Unit("b.service"))
+				require.Equal(t, unit.Failed, e.View().Unit("a.service").State.Active)
+				require.Equal(t, "degraded", e.View().SystemState())
+				store.Broken = nil
+				store = store.Reopen()
+				e = open(nil)
+			}
+			r := ask(e, b, OpJob{Unit: "default.target", Type: unit.JobStart, Mode: unit.ModeReplace})
+			settleToy(t, e, b)
+			require.NoError(t, r.Err)
+			require.Equal(t, unit.Active, e.View().Unit("b.service").State.Active)
+			require.Equal(t, unit.Failed, e.View().Unit("a.service").State.Active, "it is not started beside itself")
+		})
+	}
+}
+
 // TestRemainsThatSurvive: processes that SIGKILL does not end fail the stop after a while, and nothing is started beside them.
 func TestRemainsThatSurvive(t *testing.T) {
 	b := &bench{load: loader(parse(t, "rescue.target:\nold.service:")), now: 1e9}
 	e, err := New(Config{World: sys.World{Clock: b, Source: b, Actor: b, Prober: b, Pulse: b}, Store: new(statetest.Mem), Types: toyTypes(),
-		Boot: Boot{Unit: "rescue.target"}, Observe: b.observe, Found: []Found{{"old.service", "old.service"}}})
+		Boot: Boot{Unit: "rescue.target"}, Observe: b.observe, Found: []Found{{Unit: "old.service", CGroup: "old.service"}}})
 	require.NoError(t, err)
 	settleToy(t, e, b)
 	ask(e, b, OpJob{Unit: "old.service", Type: unit.JobStop, Mode: unit.ModeReplace})

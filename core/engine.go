@@ -72,6 +72,9 @@ type Config struct {
 	// Search looks for such groups when the store has lost records: units may have been lost with all that
 	// was known of them. Nil: nobody looks.
 	Search func() []Found
+	// Follows says that there was a core before this one since the machine booted. An empty store is then a lost one: if
+	// Search finds anything, what was found is adopted, and Boot is not started.
+	Follows bool
 	// BootID tells one boot of the machine from another (/proc/sys/kernel/random/boot_id). If the stored
 	// state is of another boot, New gives ErrOtherBoot. Empty: not known, and nothing is compared.
 	BootID string

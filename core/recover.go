@@ -126,7 +126,7 @@ func (e *Engine) loadStore(r *Recovery) (state.Report, error) {
 	for _, p := range report.Problems {
 		e.say(unit.LevelErr, "", "state store: "+p.String())
 	}
-	if !meta && units.specs > 0 { // lost: what is known is that the machine is up
+	if !meta && len(units.list) > 0 { // lost: what is known is that the machine is up
 		e.booted, e.started = true, true
 		e.metaDirty = true
 	}
@@ -136,8 +136,13 @@ func (e *Engine) loadStore(r *Recovery) (state.Report, error) {
 	e.shared = nil
 	e.repeats.recovered(e.jobs)
 	e.adoptFound(e.cfg.Found)
-	if e.cfg.Search != nil && doubtful(&report) {
-		e.adoptFound(slices.DeleteFunc(e.cfg.Search(), func(f Found) bool { return e.cfg.Types[f.Unit.Kind()] == nil }))
+	lost := e.cfg.Follows && !meta && len(units.list) == 0
+	if e.cfg.Search != nil && (lost || doubtful(&report)) {
+		found := slices.DeleteFunc(e.cfg.Search(), func(f Found) bool { return e.cfg.Types[f.Unit.Kind()] == nil })
+		e.adoptFound(found)
+		if lost && len(found) > 0 {
+			e.lost()
+		}
 	}
 	r.Units, r.Problems = len(units.list), len(report.Problems)
 	for _, x := range e.list {

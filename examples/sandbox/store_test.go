@@ -26,6 +26,28 @@ try() { timeout 5 sctl start toggle.service 2>/tmp/why; r=$?; [ $r != 124 ] || {
 before=$(ids)
 `
 
+// lostHelp is for a log of which nothing is left: lose has $1 do that to it, and looks at what the next core makes of it.
+const lostHelp = `
+procs() { for p in /proc/[0-9]*; do grep -qz '^SYSMASTER_SPAWN=' $p/environ 2>/dev/null && echo ${p#/proc/} $(tr '\0' ' ' <$p/cmdline); done | sort; }
+service() { procs | grep "demo $1$"; }
+lose() {
+	had=$(procs); [ $(echo "$had" | wc -l) -ge 4 ] || fail "they are $had"
+	newcore "$1"
+	[ "$(procs)" = "$had" ] || fail "processes were $had and are $(procs)"
+	[ "$(sctl is-system-running)" = degraded ] || fail "it is $(sctl is-system-running)"
+	sctl status beacon.service | grep -q 'lost or set aside' || fail "$(sctl status beacon.service)"
+	sctl start beacon.service 2>/dev/null && fail "it was started beside itself"
+	newcore; [ "$(procs)" = "$had" ] || fail "after one more core processes were $had and are $(procs)"
+	sctl stop beacon.service || fail "stop of what was adopted"
+	[ -z "$(service beacon)" ] || fail "it runs on: $(service beacon)"
+	sctl reset-failed; ended() { [ -z "$(procs)" ]; }; until_ ended
+	until_ sctl start default.target
+	until_ sctl is-active --quiet beacon.service; sctl is-active --quiet ticker.service || fail "ticker does not run"
+	[ $(service beacon | wc -l) = 1 ] || fail "$(service beacon)"
+	before=$(ids)
+}
+`
+
 // works is what must be possible at the end of each case.
 const works = `
 same
@@ -93,10 +115,14 @@ sctl stop lone.service || fail stop
 sctl start lone.service || fail "start after stop"
 one; same
 sctl is-active --quiet lone.service || fail "it is not active"`},
-		{"all of it removed", "", `
+		{"all of it removed, and written again", "", `
 rm -f /run/sysmaster/state/*; sctl start toggle.service; sctl stop toggle.service
 back() { [ -e "$(last)" ] && [ $(stat -c %s $(last)) -gt 3000 ]; }; until_ back
 newcore`},
+		{"all of it removed", "", lostHelp + `lose 'rm -f /run/sysmaster/state/*'`},
+		{"all of it overwritten", "", lostHelp + `lose 'for f in /run/sysmaster/state/*.*; do
+	head -c $(stat -c %s $f) /dev/urandom | dd of=$f conv=notrunc 2>/dev/null; done'`},
+		{"fallback, all of it removed", fallback, lostHelp + `lose 'rm -rf /run/sysmaster'`},
 		{"fallback, torn", fallback, `newcore 'f=$(last); truncate -s -7 $f'`},
 		{"fallback, removed", fallback, `
 rm -rf /run/sysmaster; sctl start toggle.service; sctl stop toggle.service
@@ -138,5 +164,15 @@ umount /proc/1/cmdline; newcore`},
 				t.Errorf("sandbox exits %d, %s\n%s", code, out, errs)
 			}
 		})
+	}
+}
+
+// TestLostWithoutGroups is the same where units have no control groups: what runs is found by its environment.
+func TestLostWithoutGroups(t *testing.T) {
+	users := users()
+	out, errs, code := sandboxed(t, build(t), users[len(users)-1], "--", "/bin/sh", "-c",
+		storeHelp+lostHelp+"lose 'rm -rf /run/sysmaster/state/*'"+works)
+	if code != 0 || !strings.HasSuffix(out, "good\n") {
+		t.Errorf("sandbox exits %d, %s\n%s", code, out, errs)
 	}
 }

@@ -1,6 +1,10 @@
 package linux
 
 import (
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -248,6 +252,44 @@ func markedBy(pid int) (u unit.Name, seq uint64, ok bool) {
 	}
 	seq, err := strconv.ParseUint(m[at+1:], 10, 64)
 	return unit.Name(m[:at]), seq, err == nil
+}
+
+// Marked is a unit that has processes.
+type Marked struct {
+	Unit       unit.Name
+	Invocation [16]byte // of the newest of them; zero if it cannot be read
+}
+
+// Marked finds units by the marks in the environments of living processes, sorted by name. Where there are no control groups a core
+// that knows nothing has no other way.
+func (w *World) Marked() ([]Marked, error) {
+	newest := make(map[unit.Name]uint64)
+	found := make(map[unit.Name]Marked)
+	err := allPIDs(func(pid int) {
+		if pid == 1 || pid == os.Getpid() { // what these have is of the manager outside
+			return
+		}
+		u, seq, ok := markedBy(pid)
+		if _, err := unit.ParseName(string(u)); !ok || err != nil || seq < newest[u] {
+			return
+		}
+		if s, err := readStat(pid); err != nil || s.dead() {
+			return
+		}
+		m := Marked{Unit: u}
+		if v, ok := environ(pid, "INVOCATION_ID"); ok {
+			if id, err := hex.DecodeString(v[0]); err == nil && len(id) == len(m.Invocation) {
+				copy(m.Invocation[:], id)
+			}
+		}
+		newest[u], found[u] = seq, m
+	})
+	list := slices.Collect(maps.Values(found))
+	slices.SortFunc(list, func(a, b Marked) int { return strings.Compare(string(a.Unit), string(b.Unit)) })
+	if err != nil {
+		err = fmt.Errorf("cannot list processes: %w", err)
+	}
+	return list, err
 }
 
 // newestMarks looks once at all processes for the last Spawn of each unit; without control groups there is

@@ -19,8 +19,8 @@ func TestRemains(t *testing.T) {
 		w := newWorld(t, cfg)
 		in := sys.Intent{Unit: "remains.service", CGroup: "system.slice/remains.service"}
 		require.Equal(t, sys.Remains{}, w.Remains(in), "no group, no processes")
-		old := orphan(t, spawn.MarkEnv+"=remains.service/7 123")
-		last := orphan(t, spawn.MarkEnv+"=remains.service/4294967301 456")
+		old := orphan(t, spawn.MarkEnv+"=remains.service/7 123", "INVOCATION_ID=00000000000000000000000000000001")
+		last := orphan(t, spawn.MarkEnv+"=remains.service/4294967301 456", "INVOCATION_ID=00000000000000000000000000000002")
 		if grouped {
 			_, err := cfg.CGroup.Create(in.CGroup, nil)
 			require.NoError(t, err)
@@ -30,6 +30,9 @@ func TestRemains(t *testing.T) {
 		}
 		w.marks = nil
 		require.Equal(t, sys.Remains{Newest: 4294967301}, w.Remains(in))
+		marked, err := w.Marked()
+		require.NoError(t, err)
+		require.Contains(t, marked, Marked{"remains.service", [16]byte{15: 2}}, "of the newest")
 		in.Known = []unit.Proc{{PID: old.PID, Start: old.Start + 1}}
 		require.False(t, w.Remains(in).Known, "another process with the number")
 		in.Known = []unit.Proc{old}

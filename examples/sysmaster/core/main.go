@@ -153,9 +153,10 @@ func run(screen *os.File) error {
 	}
 	m.engine, err = newEngine(con, ups, openState(world, opt.stateSize, con), core.Config{
 		World: world.Sys(), Types: files.types, Seed: seed, BootID: files.facts.BootID, Recorder: recorder(world, con),
-		Boot:   core.Boot{Unit: opt.unit, Fallbacks: []unit.Name{"rescue.target", "emergency.target"}},
-		Search: func() []core.Found { return found(groups) },
-		Spread: spread,
+		Boot:    core.Boot{Unit: opt.unit, Fallbacks: []unit.Name{"rescue.target", "emergency.target"}},
+		Search:  func() []core.Found { return found(groups, world, con) },
+		Follows: world.Welcome().Generation > 1,
+		Spread:  spread,
 		Observe: func(ev core.Event) {
 			con.event(ev)
 			server.Publish(ev)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -42,7 +43,7 @@ func newEngine(con *console, ups *upgrades, files state.FS, cfg core.Config) (*c
 	if rescue {
 		con.say(unit.LevelErr, "The manager could not be kept alive. This is its rescue: what it knew is set aside, services run on.", true)
 		cfg.Boot = core.Boot{Unit: "rescue.target", Fallbacks: []unit.Name{"emergency.target"}}
-		cfg.Found = cfg.Search()
+		cfg.Found, cfg.Follows = cfg.Search(), false
 		if err := beginRescue(con, files); err != nil {
 			return nil, err
 		}
@@ -86,10 +87,18 @@ func beginRescue(con *console, files state.FS) error {
 	return nil
 }
 
-// found lists the control groups of units that have processes. Without control groups there is nothing to see.
-func found(root *cgroup.Root) (list []core.Found) {
+// found lists what runs of units: control groups with processes and, without control groups, units by the marks in
+// their processes' environments.
+func found(root *cgroup.Root, w *linux.World, con *console) (list []core.Found) {
 	if root == nil {
-		return nil
+		marked, err := w.Marked()
+		if err != nil {
+			con.fail("look for processes of units", err)
+		}
+		for _, m := range marked {
+			list = append(list, core.Found{Unit: m.Unit, CGroup: "system.slice/" + string(m.Unit), Invocation: m.Invocation})
+		}
+		return list
 	}
 	seen := map[string]bool{ownGroup: true}
 	err := root.Walk("", false, func(path string) error {
@@ -97,14 +106,18 @@ func found(root *cgroup.Root) (list []core.Found) {
 		if name == "" || seen[group] {
 			return nil
 		}
-		if busy, err := root.Populated(group); err == nil && busy {
+		busy, err := root.Populated(group)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			con.fail("look into "+group, err)
+		}
+		if busy {
 			seen[group] = true
 			list = append(list, core.Found{Unit: name, CGroup: group})
 		}
 		return nil
 	})
-	if err != nil && len(list) == 0 {
-		return nil
+	if err != nil {
+		con.fail("look for processes of units", err)
 	}
 	return list
 }

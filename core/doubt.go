@@ -30,6 +30,7 @@ func (e *Engine) doubt(r *Recovery, report state.Report) {
 	if !doubtful(&report) {
 		return
 	}
+	e.forgetful = true
 	e.nextJob += jobsAhead
 	e.metaDirty = true
 	for _, x := range e.byName() {

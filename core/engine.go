@@ -176,6 +176,7 @@ type Engine struct {
 	repeats    repeats        // requests that may come again
 	because    Cause          // what is being handled now
 	shared     *shared        // during recovery
+	forgetful  bool           // during recovery: the store has lost commits
 	steps      uint           // see further
 	reloadedBy *Request       // who asked for what applyReload does now
 	clearers   []clearer      // requests that wait for a unit to be rid of old processes

@@ -39,7 +39,10 @@ type (
 		ev unit.Event
 	}
 	// recoveredLater tells a unit that the core was restarted.
-	recoveredLater struct{ to *entry }
+	recoveredLater struct {
+		to        *entry
+		forgetful bool
+	}
 )
 
 // unpark forgets a follow-up that has been planned or refused.
@@ -60,7 +63,7 @@ func (e *Engine) doFollowUp(f any) {
 	case answerLater:
 		e.unitInput(&sys.Input{Unit: f.to.name}, f.ev)
 	case recoveredLater:
-		e.handle(f.to, unit.Recovered{})
+		e.handle(f.to, unit.Recovered{Forgetful: f.forgetful})
 	case jobLater:
 		e.parked = append(e.parked, f)
 		e.metaDirty = true

@@ -76,6 +76,7 @@ func (e *Engine) recover() error {
 			return ErrCrashed
 		}
 	}
+	e.forgetful = false
 	if !e.booted {
 		e.boot()
 	}
@@ -329,7 +330,7 @@ func (e *Engine) reconnectOne(x *entry) bool {
 	if _, ok := x.u.(unit.ProcHolder); ok && len(x.procs) == 0 && x.cgroup != "" {
 		e.reattach(x, unit.Proc{}) // its group may hold processes that the unit does not know
 	}
-	e.followUp(recoveredLater{x})
+	e.followUp(recoveredLater{x, e.forgetful})
 	return true
 }
 

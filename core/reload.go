@@ -168,7 +168,7 @@ func (e *Engine) unorphan(x *entry, spec *unit.Spec) {
 	for _, p := range x.procs {
 		e.manage(x, unit.Attach{Proc: p.Proc})
 	}
-	e.followUp(recoveredLater{x})
+	e.followUp(recoveredLater{to: x})
 }
 
 // rename makes the names anew from what the files say now: one may have become another name of

@@ -106,8 +106,9 @@ type (
 	}
 	// Recovered is the first event after a restart of the core: the world may have moved.
 	// Unfinished effects are repeated or answered by the engine; the unit only
-	// re-establishes what lives in the core alone (watches).
-	Recovered struct{}
+	// re-establishes what lives in the core alone (watches). Forgetful: the store has lost commits, so that something that the
+	// unit was told may be missing, and will not be told again.
+	Recovered struct{ Forgetful bool }
 )
 
 // RequestKind says what a Request wants.

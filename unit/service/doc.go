@@ -45,6 +45,10 @@
 //	start-limit-hit  failed         failed         -             -                   -             -
 //	attach           connection     refuse         refuse        refuse              refuse        refuse
 //	Recovered        -              -              watch the PID file again          -             -
+//	Recovered after  -              -              start: counts as -                -             -
+//	a loss                                         started at its
+//	                                               timeout if its
+//	                                               main lives
 //
 // What ends the phase start, by Type:
 //

@@ -2,6 +2,7 @@ package service
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/sysmaster-go/sysmaster/unit"
 	"github.com/sysmaster-go/sysmaster/unit/execseq"
@@ -178,7 +179,16 @@ func (s *Service) adopt(tx *unit.Tx, p unit.Proc) {
 	s.stampStart(&s.main, tx.Now, p.PID)
 }
 
-func (s *Service) onRecovered(tx *unit.Tx) {
+// forgottenPatience is how long a service without TimeoutStartSec= is waited for that may have become ready already.
+const forgottenPatience = 90 * time.Second
+
+func (s *Service) onRecovered(tx *unit.Tx, forgetful bool) {
+	if forgetful && s.phase == start && s.cfg.Type != TypeOneshot {
+		s.forgetful = true
+		if s.cfg.TimeoutStart == unit.Infinity {
+			s.m.Arm(tx, forgottenPatience)
+		}
+	}
 	if s.pidWait {
 		s.watchPIDFile(tx)
 	}

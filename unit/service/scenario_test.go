@@ -346,6 +346,23 @@ var scenarios = []struct {
 	}},
 }
 
+// TestForgottenReady: a service whose READY=1 may be lost with the store is not killed by its start timeout, in this core or a later one;
+// one whose main process is gone fails as ever.
+func TestForgottenReady(t *testing.T) {
+	for _, limit := range []string{"TimeoutStartSec=6", "TimeoutStartSec=infinity"} {
+		r := newRig(t, Options{}, "Type=notify", "ExecStart=/bin/x", limit)
+		r.restore = true
+		r.start().up(5).send(unit.Recovered{Forgetful: true}).want("start", "success")
+		r.send(unit.Recovered{}).timer("state").want("running", "success")
+	}
+	r := newRig(t, Options{}, "Type=notify", "ExecStart=/bin/x", "TimeoutStartSec=6")
+	r.start().up(5).send(unit.Recovered{}).timer("state").want("stop-sigterm", "timeout")
+	r = newRig(t, Options{}, "Type=oneshot", "ExecStart=/bin/x", "TimeoutStartSec=6")
+	r.start().up(5).send(unit.Recovered{Forgetful: true}).timer("state").want("stop-sigterm", "timeout")
+	r = newRig(t, Options{}, "Type=notify", "ExecStart=/bin/x", "TimeoutStartSec=6")
+	r.start().up(5).send(unit.Recovered{Forgetful: true}).notify(5, "READY=1").want("running", "success")
+}
+
 func prop(r *rig, name string) any {
 	for _, v := range r.u.Props() {
 		if v.Name == name {

@@ -52,6 +52,8 @@ type data struct {
 	conn     unit.FDRef // the connection of an Accept=yes socket
 	cgroup   string
 	dbusSaid bool
+
+	forgetful bool // in start: what ends it may have been forgotten
 }
 
 // timer is one that the unit armed.
@@ -121,7 +123,7 @@ func (s *Service) Handle(tx *unit.Tx, ev unit.Event) {
 		s.onPathChanged(tx, ev)
 		return
 	case unit.Recovered:
-		s.onRecovered(tx)
+		s.onRecovered(tx, ev.Forgetful)
 		return
 	case unit.Done:
 		if s.onSetup(tx, ev) || s.onRemoved(ev) {
@@ -168,6 +170,7 @@ func (s *Service) say(tx *unit.Tx, n execseq.Note) {
 // set enters a phase. It is the only place that does.
 func (s *Service) set(tx *unit.Tx, p phase) {
 	s.phase = p
+	s.forgetful = s.forgetful && p == start
 	if !p.starting() && p != running && p != reload {
 		s.unwatchPIDFile(tx)
 	}

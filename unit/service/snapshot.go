@@ -65,6 +65,7 @@ func (s *Service) Snapshot(buf []byte) []byte {
 	}
 	e.Str(29, s.cgroup)
 	e.Bool(30, s.dbusSaid)
+	e.Bool(32, s.forgetful) // 31 is above
 	return e.Data()
 }
 
@@ -213,6 +214,8 @@ func (s *Service) decodeRest(d *unit.Decoder) {
 		if from := d.Str(); len(s.stored) > 0 {
 			s.stored[len(s.stored)-1].from = from
 		}
+	case 32:
+		s.forgetful = d.Bool()
 	}
 }
 

@@ -110,6 +110,11 @@ func (s *Service) byMode(tx *unit.Tx, mode int, final bool) {
 
 // onTimeout acts when the phase's timer elapsed.
 func (s *Service) onTimeout(tx *unit.Tx) {
+	if s.forgetful && s.m.Main.Live() {
+		tx.Emit(unit.Say{Level: unit.LevelWarning, Text: "it counts as started: what it said may be lost with a damaged state store, and its main process lives"})
+		s.enterStartPost(tx)
+		return
+	}
 	if s.phase != autoRestart {
 		tx.Emit(unit.Say{Level: unit.LevelWarning, Text: "state '" + s.phase.String() + "' timed out"})
 	}

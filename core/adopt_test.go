@@ -152,6 +152,34 @@ func TestRemainsThatSurvive(t *testing.T) {
 	require.Equal(t, unit.Inactive, e.View().Unit("old.service").State.Active)
 }
 
+// TestResetAllWaits: without a unit reset-failed is answered when the last of all is rid of its processes, and says which are not.
+func TestResetAllWaits(t *testing.T) {
+	for _, survives := range []bool{false, true} {
+		b := &bench{load: loader(parse(t, "rescue.target:\na.service:\nb.service:")), now: 1e9}
+		e, err := New(Config{World: sys.World{Clock: b, Source: b, Actor: b, Prober: b, Pulse: b}, Store: new(statetest.Mem), Types: toyTypes(),
+			Boot: Boot{Unit: "rescue.target"}, Observe: b.observe, Found: []Found{{Unit: "a.service", CGroup: "a"}, {Unit: "b.service", CGroup: "b"}}})
+		require.NoError(t, err)
+		settleToy(t, e, b)
+		r := ask(e, b, OpResetFailed{})
+		settleToy(t, e, b)
+		require.Equal(t, errNoAnswer, r.Err)
+		b.inputs = append(b.inputs, sys.Input{Unit: "a.service", Body: unit.CgroupEmpty{}})
+		settleToy(t, e, b)
+		require.Equal(t, errNoAnswer, r.Err, "b is not clear")
+		if survives {
+			b.now += clearTimeout
+			settleToy(t, e, b)
+			require.ErrorContains(t, r.Err, "survive")
+			require.ErrorContains(t, r.Err, "b.service")
+			continue
+		}
+		b.inputs = append(b.inputs, sys.Input{Unit: "b.service", Body: unit.CgroupEmpty{}})
+		settleToy(t, e, b)
+		require.NoError(t, r.Err)
+		require.Empty(t, e.clearers)
+	}
+}
+
 // TestOtherBoot: state of another boot is not taken for the present; what is not known is not compared.
 func TestOtherBoot(t *testing.T) {
 	store := new(statetest.Mem)

@@ -144,12 +144,19 @@ func (e *Engine) resetFailed(r *Request, op OpResetFailed) {
 	}
 	e.pardon()
 	if op.Unit == "" {
+		all := new(allClear)
 		for _, x := range e.list {
-			if !x.gone {
-				reset(x)
+			if x.gone {
+				continue
+			}
+			if reset(x); x.clearing() {
+				all.left++
+				e.clearers = append(e.clearers, clearer{x, r, all})
 			}
 		}
-		e.reply(r, Response{})
+		if all.left == 0 {
+			e.reply(r, Response{})
+		}
 		return
 	}
 	x := e.lookup(op.Unit)
@@ -159,7 +166,7 @@ func (e *Engine) resetFailed(r *Request, op OpResetFailed) {
 	}
 	reset(x)
 	if x.clearing() { // so that what the client asks for next finds the unit as it asked
-		e.clearers = append(e.clearers, clearer{x, r})
+		e.clearers = append(e.clearers, clearer{x: x, r: r})
 		return
 	}
 	e.reply(r, Response{Unit: x.name})

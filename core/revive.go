@@ -1,6 +1,7 @@
 package core
 
 import (
+	"errors"
 	"time"
 
 	"github.com/sysmaster-go/sysmaster/unit"
@@ -19,8 +20,15 @@ const clearTimeout = 90 * time.Second
 
 // clearer is a request that is answered when the unit is clear.
 type clearer struct {
-	x *entry
-	r *Request
+	x   *entry
+	r   *Request
+	all *allClear // nil: it is about x alone
+}
+
+// allClear counts the units that one request waits for.
+type allClear struct {
+	left int
+	errs []error
 }
 
 // clearing: what is left of the orphaned unit is being killed.
@@ -109,10 +117,19 @@ func (e *Engine) begetAnew(x *entry) {
 func (e *Engine) answerClearers(x *entry, err error) {
 	keep := e.clearers[:0]
 	for _, c := range e.clearers {
-		if c.x == x {
-			e.reply(c.r, Response{Unit: x.name, Err: err})
-		} else {
+		switch {
+		case c.x != x:
 			keep = append(keep, c)
+		case c.all == nil:
+			e.reply(c.r, Response{Unit: x.name, Err: err})
+		default:
+			c.all.left--
+			if err != nil {
+				c.all.errs = append(c.all.errs, err)
+			}
+			if c.all.left == 0 {
+				e.reply(c.r, Response{Err: errors.Join(c.all.errs...)})
+			}
 		}
 	}
 	clear(e.clearers[len(keep):])

@@ -23,6 +23,7 @@ func encodeSpec(s *unit.Spec) []byte {
 	e.OptString(4, s.LoadError)
 	e.OptString(5, s.FragmentPath)
 	e.Strings(6, s.DropIns)
+	e.OptUint(11, s.Files)
 	for i := range s.Settings {
 		st := &s.Settings[i]
 		n := files.number(st.Pos.File)
@@ -126,6 +127,8 @@ func (d *specDecoder) field(r *record.Reader) {
 		s.DropIns = append(s.DropIns, r.String())
 	case 7:
 		d.files = append(d.files, r.String())
+	case 11:
+		s.Files = r.Uint(math.MaxUint64)
 	case 8, 9, 10:
 		m := r.Message()
 		switch r.Tag() {

@@ -13,6 +13,9 @@ type Spec struct {
 
 	FragmentPath string   // absolute path of the unit's file; empty when there is none
 	DropIns      []string // absolute paths, in the order in which they were applied
+	// Files is what these files looked like when they were read, in one number that only their reader understands; 0 if it is
+	// not known.
+	Files uint64
 
 	// Settings are the accepted assignments of all files in order, specifiers expanded,
 	// relations left out (they are in Deps). A type's configuration is made by replaying them (Decode).

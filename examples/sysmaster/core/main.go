@@ -143,7 +143,7 @@ func run(screen *os.File) error {
 	m := &manager{ready: make(chan struct{}), post: world.Post}
 	server, err := control.New(control.Config{
 		Manager: m, CGroups: newGroupReader(groups, groupPath), Command: commandLine, Info: files.info(groupPath, boots),
-		FileState: files.state, Observe: con.control, Crashes: dead, Upgrades: ups,
+		FileState: files.state, Stale: files.stale, Observe: con.control, Crashes: dead, Upgrades: ups,
 	})
 	if err != nil {
 		return err

@@ -78,8 +78,13 @@ func (f *FS) answer(request []byte) {
 		le.PutUint32(out[4:], 31)
 		le.PutUint32(out[20:], 4096) // max_write
 	case fuseLookup:
-		name := string(request[40 : len(request)-1])
-		id := map[string]uint64{"below": nodeBelow, "file": nodeFile}[name]
+		var id uint64
+		switch string(request[40 : len(request)-1]) {
+		case "below":
+			id = nodeBelow
+		case "file":
+			id = nodeFile
+		}
 		if id != 0 {
 			out = make([]byte, 40, 128) // how long it may be remembered: 0
 			le.PutUint64(out, id)

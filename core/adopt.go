@@ -40,6 +40,7 @@ func (e *Engine) adoptFound(found []Found) {
 func (e *Engine) lost() {
 	e.booted, e.started, e.metaDirty = true, true, true
 	e.say(unit.LevelErr, "", lostReason)
+	e.troubles = append(e.troubles, lostReason)
 }
 
 const lostReason = "the state store is lost: what has processes is adopted and runs on, and nothing was started; " +

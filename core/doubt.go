@@ -52,10 +52,11 @@ func (e *Engine) doubt(r *Recovery, report state.Report) {
 
 // doubtful reports whether records may be too old, or missing. A torn tail may be a commit that was whole once.
 func doubtful(report *state.Report) bool {
-	return report.Omitted > 0 || slices.ContainsFunc(report.Problems, func(p state.Problem) bool {
-		return p.Damage != state.NotWritable && p.Damage != state.NoReserve
-	})
+	return report.Omitted > 0 || slices.ContainsFunc(report.Problems, harms)
 }
+
+// harms: something that was recorded may be lost. The other problems pass.
+func harms(p state.Problem) bool { return p.Damage != state.NotWritable && p.Damage != state.NoReserve }
 
 // outdated asks the world whether x has processes that its record cannot know.
 func (e *Engine) outdated(x *entry) bool {

@@ -58,6 +58,8 @@ type Config struct {
 	Observe func(Event)
 	// Boot is what a machine without stored state starts: normally default.target. Empty: nothing.
 	Boot Boot
+	// Trouble is what is wrong with this manager from its start, for View.Troubles: that it is a rescue.
+	Trouble string
 	// Seed feeds invocation ids; 16 random bytes.
 	Seed [16]byte
 	// Checkpoint, if set, is called between the steps of a turn and after each effect. The
@@ -171,6 +173,7 @@ type Engine struct {
 	enc        record.Encoder
 	unknown    record.Unknown // of the meta record, kept for newer versions
 	gone       []unit.Name    // units whose records are to be deleted
+	troubles   []string       // found in recovery: View.Troubles
 	storeErr   error          // why nothing new is started; nil when the store works
 	unsaved    bool           // the last commit failed altogether
 	repeats    repeats        // requests that may come again

@@ -26,8 +26,11 @@ func (p *published) renamed()      { p.renames = true }
 func (e *Engine) publishView() {
 	p := &e.pub
 	old := e.view.Load()
-	state := e.systemState()
-	if old != nil && len(p.dirty) == 0 && !p.renames && !p.jobs && old.state == state && old.count == len(e.list) {
+	state, troubles := e.systemState(), e.troubles
+	if e.storeErr != nil {
+		troubles = append(slices.Clip(troubles), "nothing new is started, as the state cannot be recorded: "+e.storeErr.Error())
+	}
+	if old != nil && len(p.dirty) == 0 && !p.renames && !p.jobs && old.state == state && old.count == len(e.list) && slices.Equal(old.troubles, troubles) {
 		return
 	}
 	if g := e.graph.Load(); g == nil || g.generation != e.generation {
@@ -62,7 +65,7 @@ func (e *Engine) publishView() {
 			p.names[n] = x.index
 		}
 	}
-	v := &View{Turn: e.turn, names: p.names, units: p.chunks, count: len(e.list), state: state}
+	v := &View{Turn: e.turn, names: p.names, units: p.chunks, count: len(e.list), state: state, troubles: troubles}
 	if old != nil && !p.jobs {
 		v.jobs = old.jobs
 	} else {

@@ -124,8 +124,14 @@ func (e *Engine) loadStore(r *Recovery) (state.Report, error) {
 	} else if units.specs == 0 {
 		e.formats.held = false // there is nothing to go back to
 	}
-	for _, p := range report.Problems {
+	if e.cfg.Trouble != "" {
+		e.troubles = append(e.troubles, e.cfg.Trouble)
+	}
+	for i, p := range report.Problems {
 		e.say(unit.LevelErr, "", "state store: "+p.String())
+		if i < maxTroubles && harms(p) {
+			e.troubles = append(e.troubles, "the state store, as this manager found it: "+p.String())
+		}
 	}
 	if !meta && len(units.list) > 0 { // lost: what is known is that the machine is up
 		e.booted, e.started = true, true
@@ -154,6 +160,9 @@ func (e *Engine) loadStore(r *Recovery) (state.Report, error) {
 	}
 	return report, nil
 }
+
+// maxTroubles bounds what View.Troubles repeats of one report.
+const maxTroubles = 4
 
 // readMeta reports whether the engine's own record could be read.
 func (e *Engine) readMeta(data []byte) bool {

@@ -93,6 +93,8 @@ type View struct {
 	count int
 	jobs  []*JobView // sorted by ID
 	state string     // "starting", "running", "degraded", "stopping"
+
+	troubles []string
 }
 
 // chunkSize balances what is copied per commit against the number of chunks.
@@ -128,3 +130,7 @@ func (v *View) Jobs() []*JobView { return v.jobs }
 
 // SystemState is systemd's word for the whole ("running", "degraded", "starting", "stopping").
 func (v *View) SystemState() string { return v.state }
+
+// Troubles says in a line each what is wrong with the manager itself: that it is a rescue, what its last recovery
+// found damaged or lost, why it records nothing at present. The slice is shared: read only.
+func (v *View) Troubles() []string { return v.troubles }

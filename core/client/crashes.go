@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 
 	"github.com/sysmaster-go/sysmaster/core/client/wire"
 )
@@ -30,6 +31,22 @@ func (c *Client) Crashes(ctx context.Context) ([]Crash, error) {
 		return ok1 && ok2
 	})
 	return list, err
+}
+
+// Troubles says in a line each what is wrong with the manager itself (core.View.Troubles). A manager of another
+// make has none to tell: an error.
+func (c *Client) Troubles(ctx context.Context) ([]string, error) {
+	const member = "ListTroubles"
+	out, err := c.Read(ctx, wire.ManagerPath, wire.OwnManagerIface, member, "")
+	if err != nil {
+		return nil, err
+	}
+	if len(out) == 1 {
+		if list, ok := out[0].([]string); ok {
+			return list, nil
+		}
+	}
+	return nil, errors.New("cannot understand the manager's answer to " + member)
 }
 
 // CrashWords gives all that a core left, printable.

@@ -23,6 +23,7 @@ func ownMethods() []method {
 		{onManager, m, "Why", "s", whySig, (*call).why},
 		{onManager, m, "Changes", "s", whySig, (*call).changes},
 		{onManager, m, "Recall", "ay", endedSig, (*call).recall},
+		{onManager, m, "ListTroubles", "", "as", (*call).listTroubles},
 		{onManager, m, "ListCrashes", "", crashesSig, (*call).listCrashes},
 		{onManager, m, "GetCrash", "t", "s", (*call).getCrash},
 		{onManager, m, "KillUnit", "ayssi", "", numbered(func(c *call) { c.kill(c.str(0), c.str(1), c.args[2].(int32)) })},
@@ -37,6 +38,15 @@ func ownMethods() []method {
 		{onManager, m, "Reload", "ay", "", numbered((*call).reload)},
 		{onManager, m, "Shutdown", "ays", "", numbered((*call).shutdownOwn)},
 	}...)
+}
+
+// listTroubles tells what is wrong with the manager itself.
+func (c *call) listTroubles() {
+	list := []string{}
+	for _, t := range c.s.cfg.Manager.View().Troubles() {
+		list = append(list, clean(t))
+	}
+	c.reply("as", list)
 }
 
 // numbered takes the number off a call's arguments.

@@ -16,9 +16,11 @@ until sctl is-active --quiet rescue.target 2>/dev/null; do
 done
 kill -0 $tick && echo "ticker lives"
 sctl list-units --all --no-legend
+sctl status | grep Trouble
 if [ -e /sys/fs/cgroup/system.slice ]; then
 	sctl status ticker.service
 	sctl stop ticker.service && ! kill -0 $tick 2>/dev/null && echo "stop works"
+	sctl reset-failed family.service && sctl start family.service && echo "start works" # it has no Restart=
 	sctl start ticker.service; until sctl is-active --quiet ticker.service; do sctl status ticker.service; sleep 0.5; done; sctl is-active ticker.service
 fi
 p=$(pidof sysmaster-core); kill -9 $p; until q=$(pidof sysmaster-core) && [ $q != $p ] && sctl show >/dev/null 2>&1; do sleep 0.05; done
@@ -31,9 +33,9 @@ func TestRescue(t *testing.T) {
 	dir := build(t)
 	for _, uid := range users() {
 		out, errs, code := sandboxed(t, dir, uid, "--", "/bin/sh", "-c", rescueScript)
-		want := []string{"ticker lives\n", "\nactive\n"}
+		want := []string{"ticker lives\n", "\nactive\n", "Trouble: this is the rescue"}
 		if uid == 0 {
-			want = append(want, "set aside", "stop works\n", "active\nactive\n")
+			want = append(want, "set aside", "stop works\n", "start works\n", "active\nactive\n")
 		}
 		for _, w := range want {
 			if !strings.Contains(out, w) {

@@ -33,6 +33,7 @@ service() { procs | grep "demo $1$"; }
 lose() {
 	had=$(procs); [ $(echo "$had" | wc -l) -ge 4 ] || fail "they are $had"
 	newcore "$1"
+	sctl status | grep -q 'Trouble: the state store is lost' || fail "$(sctl status)"
 	[ "$(procs)" = "$had" ] || fail "processes were $had and are $(procs)"
 	[ "$(sctl is-system-running)" = degraded ] || fail "it is $(sctl is-system-running)"
 	sctl status beacon.service | grep -q 'lost or set aside' || fail "$(sctl status beacon.service)"
@@ -76,10 +77,12 @@ sctl is-active --quiet beacon.service && fail "beacon was not stopped"
 sctl kill --signal=KILL ticker.service || fail "kill"
 held() { [ "$(sctl show -p ActiveState --value ticker.service)" = activating ] && [ "$(sctl show -p MainPID --value ticker.service)" = 0 ]; }
 until_ held
+sctl status | grep -q 'Trouble: nothing new is started' || fail "$(sctl status)"
 sleep 1.5; held || fail "its restart was not held"
 newcore; held || fail "the next core does not hold it"
 rm /run/sysmaster/state/fill
 until_ sctl is-active --quiet ticker.service
+sctl status | grep Trouble && fail "it still has troubles"
 sctl start beacon.service || fail "start of beacon"
 before=$(ids)`},
 		{"space, power-off", "sysmaster.state-size=4m", `
@@ -97,7 +100,8 @@ p=$(pidof sysmaster-core); kill -KILL $p; other() { q=$(pidof sysmaster-core) &&
 newlink() { [ -L /run/sysmaster/state ]; }; until_ newlink
 umount -l /run || fail umount; until_ sctl list-units`},
 		{"torn", "", `newcore 'f=$(last); truncate -s -7 $f'`},
-		{"flipped", "", `newcore 'f=$(last); printf "\377\377" | dd of=$f bs=1 conv=notrunc seek=$(($(stat -c %s $f) - 30)) 2>/dev/null'`},
+		{"flipped", "", `newcore 'f=$(last); printf "\377\377" | dd of=$f bs=1 conv=notrunc seek=$(($(stat -c %s $f) - 30)) 2>/dev/null'
+sctl status | grep -q 'Trouble: the state store, as this manager found it' || fail "$(sctl status)"`},
 		{"the newest commits lost", "", `
 printf '[Service]\nExecStart=/bin/sleep 54321\n' >/etc/systemd/system/lone.service
 lone() { grep -lz '^54321$' /proc/[0-9]*/cmdline 2>/dev/null | cut -d/ -f3; }

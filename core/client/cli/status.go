@@ -312,6 +312,11 @@ func (a *app) systemStatus() int {
 		color = yellow
 	}
 	a.line("State", a.paint(color, state))
+	if troubles, err := a.c.Troubles(a.ctx); err == nil { // a manager of another make has none
+		for _, t := range troubles {
+			a.line("Trouble", a.paint(red, foreign(t)))
+		}
+	}
 	a.line("Units", strconv.FormatUint(number(p, "NNames"), 10)+" loaded")
 	a.line("Jobs", strconv.FormatUint(number(p, "NJobs"), 10)+" queued")
 	a.line("Failed", strconv.FormatUint(number(p, "NFailedUnits"), 10)+" units")

@@ -44,6 +44,7 @@ func newEngine(con *console, ups *upgrades, files state.FS, cfg core.Config) (*c
 		con.say(unit.LevelErr, "The manager could not be kept alive. This is its rescue: what it knew is set aside, services run on.", true)
 		cfg.Boot = core.Boot{Unit: "rescue.target", Fallbacks: []unit.Name{"emergency.target"}}
 		cfg.Found, cfg.Follows = cfg.Search(), false
+		cfg.Trouble = "this is the rescue of a manager that could not be kept alive: what it knew is set aside, services run on"
 		if err := beginRescue(con, files); err != nil {
 			return nil, err
 		}

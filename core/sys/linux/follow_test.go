@@ -1,6 +1,7 @@
 package linux
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -249,37 +250,39 @@ func TestStraysAreReaped(t *testing.T) {
 // same, whether the unit's process or another one is the last.
 func TestGroupsAreWatchedLate(t *testing.T) {
 	for _, mainLast := range []bool{true, false} {
-		init := newFakeInit(t)
-		cfg := withGroups(t, Config{})
-		cfg.Init = init.client
-		in := sys.Intent{Unit: "a.service", Seq: 1, CGroup: "system.slice/a.service"}
-		_, err := cfg.CGroup.Create(in.CGroup, nil)
-		require.NoError(t, err)
-		p, other := orphan(t), orphan(t)
-		for _, pid := range []int{p.PID, other.PID} {
-			require.NoError(t, cfg.CGroup.Attach(in.CGroup, pid))
-		}
-		w := newWorld(t, cfg)
-		in.Effect = unit.Attach{Proc: p}
-		w.Act(in)
-		require.True(t, w.groups[in.CGroup].unwatched)
-		first, last := other, p
-		if !mainLast {
-			first, last = p, other
-		}
-		for _, v := range []unit.Proc{first, last} {
-			require.NoError(t, unix.Kill(v.PID, unix.SIGKILL))
-			if v == p {
-				init.exit(t, fdstore.Exit{ID: 1, PID: p.PID, StartTime: p.Start, Session: p.PID, Code: 2, Status: 9})
-				await[unit.Exited](t, w, nil)
+		t.Run(fmt.Sprint("main last ", mainLast), func(t *testing.T) {
+			init := newFakeInit(t)
+			cfg := withGroups(t, Config{})
+			cfg.Init = init.client
+			in := sys.Intent{Unit: "a.service", Seq: 1, CGroup: "system.slice/a.service"}
+			_, err := cfg.CGroup.Create(in.CGroup, nil)
+			require.NoError(t, err)
+			p, other := orphan(t), orphan(t)
+			for _, pid := range []int{p.PID, other.PID} {
+				require.NoError(t, cfg.CGroup.Attach(in.CGroup, pid))
 			}
-		}
-		await[unit.CgroupEmpty](t, w, nil)
-		for end := monotonic() + 10*time.Second; w.groups[in.CGroup].unwatched && monotonic() < end; { // it is made when there is nothing else to do
-			w.Wait(monotonic() + 10*time.Millisecond)
-		}
-		require.False(t, w.groups[in.CGroup].unwatched)
-		require.Empty(t, w.unwatched)
-		require.NoError(t, cfg.CGroup.Remove(in.CGroup))
+			w := newWorld(t, cfg)
+			in.Effect = unit.Attach{Proc: p}
+			w.Act(in)
+			require.True(t, w.groups[in.CGroup].unwatched)
+			first, last := other, p
+			if !mainLast {
+				first, last = p, other
+			}
+			for _, v := range []unit.Proc{first, last} {
+				require.NoError(t, unix.Kill(v.PID, unix.SIGKILL))
+				if v == p {
+					init.exit(t, fdstore.Exit{ID: 1, PID: p.PID, StartTime: p.Start, Session: p.PID, Code: 2, Status: 9})
+					await[unit.Exited](t, w, nil)
+				}
+			}
+			await[unit.CgroupEmpty](t, w, nil)
+			for end := monotonic() + 10*time.Second; w.groups[in.CGroup].unwatched && monotonic() < end; { // it is made when there is nothing else to do
+				w.Wait(monotonic() + 10*time.Millisecond)
+			}
+			require.False(t, w.groups[in.CGroup].unwatched)
+			require.Empty(t, w.unwatched)
+			require.NoError(t, cfg.CGroup.Remove(in.CGroup))
+		})
 	}
 }

@@ -53,6 +53,7 @@ func scenarios() map[string]scenario {
 		"cores":     {core: coreCores},
 		"stays":     {core: coreStays},
 		"programs":  {config: func(c *Config) { c.Preflight = 10 * time.Second }, core: corePrograms},
+		"both":      {config: func(c *Config) { c.Preflight, c.TrialTimeout = 30*time.Second, 30*time.Second }, core: coreBoth},
 	})
 	maps.Copy(all, hangScenarios())
 	all["oom"] = oomScenario()

@@ -32,7 +32,7 @@ type reexecState struct {
 	fd     int // the new program, if asked
 
 	pid     int // of the preflight; 0: none
-	report  int
+	report  int // what it writes into, if above 0
 	due     time.Time
 	killed  bool
 	request fdstore.Upgrade // what the preflight is for
@@ -99,7 +99,7 @@ func (k *keeper) lookAtReexec(now time.Time) {
 		if err := unix.Kill(r.pid, unix.SIGKILL); err != nil { // it stays ours until it is reaped
 			k.tell(event.Event{Kind: event.Internal, Text: "cannot kill the preflight", Err: err})
 		}
-	case r.pid != 0 || k.core.trial || k.programs.candidate.FD > 0: // one at a time
+	case r.pid != 0 || k.exchanging(): // one at a time
 	case r.asked != nil:
 		r.request, r.asked = *r.asked, nil
 		k.startPreflight(now)
@@ -147,8 +147,7 @@ func (k *keeper) spawnPreflight(now time.Time) error {
 		return err
 	}
 	defer keep.Release(memory)
-	if r.report, err = handover.NewReport(); err != nil {
-		r.report = -1
+	if r.report, err = handover.NewReport(); err != nil { // and r.report is -1
 		return err
 	}
 	// The child sees each descriptor under its own number, as the successor will.
@@ -178,14 +177,15 @@ func (k *keeper) spawnPreflight(now time.Time) error {
 
 // endPreflight closes what an attempt held.
 func (k *keeper) endPreflight() {
-	r := &k.reexec
-	for _, fd := range [...]*int{&r.report, &r.fd} {
-		if *fd > 0 {
-			keep.Release(*fd)
-		}
-		*fd = -1
+	k.closeReport()
+	keep.Release(k.reexec.fd)
+}
+
+func (k *keeper) closeReport() {
+	if k.reexec.report > 0 {
+		keep.Release(k.reexec.report)
 	}
-	r.pid = 0
+	k.reexec.report, k.reexec.pid = 0, 0
 }
 
 // preflightEnded is step 3, or its refusal.
@@ -201,6 +201,11 @@ func (k *keeper) preflightEnded(e fdstore.Exit) {
 		err = textError("its preflight reported nothing: " + event.Describe(e.Code, e.Status))
 	case problem != "":
 		err = textError(fdstore.Shorten(problem, fdstore.MaxReason))
+	case k.exchanging(): // meanwhile the core began to; a trial is not handed over
+		again := r.request
+		r.asked = &again // its program stays open
+		k.closeReport()
+		return
 	default:
 		r.request.To = fdstore.Shorten(version, fdstore.MaxVersion)
 		err = k.execute(time.Now())

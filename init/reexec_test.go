@@ -51,6 +51,12 @@ func behave(how string) {
 		if err := os.Setenv(handover.EnvState, os.Getenv(handover.EnvReport)); err != nil {
 			os.Exit(8)
 		}
+	case how == "waits" && role == handover.RolePreflight: // until it is told to go on
+		dir := os.Getenv(envFiles)
+		_ = os.Symlink(strconv.Itoa(os.Getpid()), filepath.Join(dir, "waiting")) // the second time it is there
+		for unix.Access(filepath.Join(dir, "go"), unix.F_OK) != nil {
+			_, _ = unix.Poll(nil, 1)
+		}
 	}
 }
 
@@ -296,4 +302,55 @@ func corePrograms(b *testbed) {
 		b.fail("init is called %q, %v", name, err)
 	}
 	b.exit(22)
+}
+
+// A preflight that ends while a core is on trial does not end the trial: init executes itself when it is over.
+func TestReexecWaitsForATrial(t *testing.T) {
+	dir := t.TempDir()
+	own, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(copyWith(t, own, "waits"), filepath.Join(dir, "waits")); err != nil {
+		t.Fatal(err)
+	}
+	m := bootProgram(t, own, "both", false, envFiles+"="+dir)
+	m.ends(25)
+}
+
+func coreBoth(b *testbed) {
+	dir := os.Getenv(envFiles)
+	fd, err := unix.Open(filepath.Join(dir, "waits"), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	b.must(err)
+	if b.welcome.Generation > 2 {
+		b.fail("the core was started anew")
+	}
+	if b.welcome.Generation == 1 {
+		b.must(b.Alive(1, true))
+		b.must(b.Upgrade(1, fdstore.TargetInit, "two", fd))
+		for _, err := os.Readlink(filepath.Join(dir, "waiting")); err != nil; _, err = os.Readlink(filepath.Join(dir, "waiting")) {
+			_, _ = unix.Poll(nil, 1)
+		}
+		b.save()
+		b.must(b.Upgrade(2, fdstore.TargetCore, "two", fd))
+		b.empty()
+		os.Exit(0)
+	}
+	text, err := os.Readlink(filepath.Join(dir, "waiting"))
+	b.must(err)
+	pid, err := strconv.Atoi(text)
+	b.must(err)
+	b.must(os.WriteFile(filepath.Join(dir, "go"), nil, 0o644))
+	for unix.Kill(pid, 0) != unix.ESRCH { // init has heard of its end
+		_, _ = unix.Poll(nil, 1)
+	}
+	b.must(b.Healthy("two"))
+	b.await(fdstore.KindAdopted)
+	b.must(b.Alive(1, true))
+	for id := range uint64(2) { // the core's, then init's
+		if u := b.await(fdstore.KindOutcome).Upgrade; u.ID != 2-id || u.Result != fdstore.ResultAdopted {
+			b.fail("outcome %+v", u)
+		}
+	}
+	b.exit(25)
 }

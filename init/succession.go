@@ -82,10 +82,13 @@ func (k *keeper) coreNotExecuted(trial bool, err error) (handled bool) {
 	return false
 }
 
+// exchanging reports that another program is about to be the core, or is on trial.
+func (k *keeper) exchanging() bool { return k.core.trial || k.programs.candidate.FD > 0 }
+
 // coreAsked takes a candidate.
 func (k *keeper) coreAsked(now time.Time, m fdstore.Message) {
 	s := &k.programs
-	if s.candidate.FD > 0 || k.core.trial {
+	if k.exchanging() {
 		keep.Release(m.FD)
 		k.refused(m.Upgrade, unix.EBUSY)
 		return

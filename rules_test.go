@@ -65,8 +65,7 @@ var imports = map[string][]string{
 	"init":   {"init/...", "state/fdstore", xsys},
 	"init/*": {"init/...", "state/fdstore", xsys},
 
-	"init/shutdown/hungfs": {xsys},
-	"init/handover":        {"state/fdstore", "state/record", xsys},
+	"init/handover": {"state/fdstore", "state/record", xsys},
 
 	"plugin":       {"unit", "github.com/hashicorp/go-plugin"},
 	"extensions/*": {"unit/unitfile", "core/client"},

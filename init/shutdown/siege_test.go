@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/sysmaster-go/sysmaster/init/shutdown/hungfs"
+	"github.com/sysmaster-go/sysmaster/init/shutdown/testdata/hungfs"
 )
 
 // inNamespace runs one of attacks in a mount namespace of its own.

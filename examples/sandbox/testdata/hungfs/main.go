@@ -8,7 +8,7 @@ import (
 	"os"
 	"syscall"
 
-	"github.com/sysmaster-go/sysmaster/init/shutdown/hungfs"
+	"github.com/sysmaster-go/sysmaster/init/shutdown/testdata/hungfs"
 )
 
 func main() {

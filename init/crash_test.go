@@ -10,7 +10,6 @@ import (
 
 	"github.com/sysmaster-go/sysmaster/init/keep"
 	"github.com/sysmaster-go/sysmaster/init/proc"
-	"github.com/sysmaster-go/sysmaster/init/process"
 	"github.com/sysmaster-go/sysmaster/state/fdstore"
 )
 
@@ -39,7 +38,7 @@ func (b *testbed) crashes() map[uint64][]byte {
 // Cores that die in their own ways and leave their last words: a panic, a hang with ten thousand
 // goroutines, hostile bytes, nothing.
 func coreLastWords(b *testbed) {
-	console, err := process.CrashOutput(os.Getenv(fdstore.EnvCrashFD))
+	console, err := fdstore.CrashOutput(os.Getenv(fdstore.EnvCrashFD))
 	b.must(err)
 	fmt.Fprintln(console, "on the console")
 	b.must(b.Pulse(1, 0))

@@ -21,7 +21,7 @@ const (
 	// and offers rescue.target.
 	RoleRescue = "rescue"
 	// EnvCrashFD is the variable with the number of a descriptor for the core's last words, a
-	// memfd of fixed size that init keeps: package process, CrashOutput.
+	// memfd of fixed size that init keeps: CrashOutput.
 	EnvCrashFD = "SYSMASTER_CRASH_FD"
 )
 

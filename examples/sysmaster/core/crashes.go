@@ -9,13 +9,12 @@ import (
 
 	"github.com/sysmaster-go/sysmaster/core/control"
 	"github.com/sysmaster-go/sysmaster/core/sys/linux"
-	"github.com/sysmaster-go/sysmaster/init/process"
 	"github.com/sysmaster-go/sysmaster/state/fdstore"
 )
 
 // takeCrashOutput has the runtime write to what init gave us for that, and finds the console.
 func takeCrashOutput() *os.File {
-	screen, err := process.CrashOutput(os.Getenv(fdstore.EnvCrashFD))
+	screen, err := fdstore.CrashOutput(os.Getenv(fdstore.EnvCrashFD))
 	if err != nil {
 		fmt.Fprintln(screen, "sysmaster-core:", err)
 	}

@@ -58,7 +58,7 @@ func main() {
 	if settled != nil {
 		fmt.Fprintln(screen, "sysmaster-core:", settled, "- every service starts through the shim")
 	}
-	process.SmallPages()
+	linux.SmallPages()
 	// Signals for PID 1 come through init; a signal for the core itself is a mistake, except
 	// SIGTERM and those that ask for a dump.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2)

@@ -1,7 +1,6 @@
-package process
+package fdstore
 
 import (
-	"fmt"
 	"os"
 	"runtime/debug"
 	"strconv"
@@ -10,7 +9,7 @@ import (
 )
 
 // CrashOutput sends this process's last words - what the runtime writes when it panics or is
-// aborted - to the descriptor of which text is the number (fdstore.EnvCrashFD), with all
+// aborted - to the descriptor of which text is the number (EnvCrashFD), with all
 // goroutines, and gives what standard error was, for messages: a dump of thousands of
 // goroutines would hold up a serial console for minutes. The runtime always writes to
 // descriptor 2 and ignores whether that works, so this becomes 2, from the first instruction on;
@@ -24,15 +23,15 @@ func CrashOutput(text string) (*os.File, error) {
 	if err == nil && fd <= 2 {
 		err = unix.EBADF
 	}
-	if err != nil {
-		return os.Stderr, fmt.Errorf("cannot use %q for last words: %w", text[:min(len(text), 32)], err)
+	console := -1
+	if err == nil {
+		console, err = unix.FcntlInt(2, unix.F_DUPFD_CLOEXEC, 3)
 	}
-	console, err := unix.FcntlInt(2, unix.F_DUPFD_CLOEXEC, 3)
 	if err == nil {
 		err = unix.Dup3(fd, 2, unix.O_CLOEXEC)
 	}
 	if err != nil {
-		return os.Stderr, fmt.Errorf("cannot use descriptor %d for last words: %w", fd, err)
+		return os.Stderr, &os.PathError{Op: "keep last words in descriptor", Path: strconv.QuoteToASCII(text[:min(len(text), 32)]), Err: err}
 	}
 	_ = unix.Close(fd) // 2 is it now
 	debug.SetTraceback("all")

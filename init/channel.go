@@ -24,7 +24,7 @@ const (
 // for, and not so much that others wait.
 func (k *keeper) receive(now time.Time) {
 	for range 256 {
-		if k.core.deaf {
+		if k.core.Deaf {
 			k.core.results = k.core.results[:0]
 		}
 		if !k.listens() {
@@ -79,10 +79,10 @@ func (k *keeper) receiveOne(now time.Time) bool {
 // core that sends nothing else is treated like one that hangs.
 func (k *keeper) bad(now time.Time, err error) {
 	c := &k.core
-	if c.bad++; c.bad == 1 {
+	if c.Bad++; c.Bad == 1 {
 		k.tell(event.Event{Kind: event.BadMessage, Err: err})
 	}
-	if c.bad == badMax && c.killAt.IsZero() {
+	if c.Bad == badMax && c.killAt.IsZero() {
 		k.abort(now)
 	}
 }
@@ -91,12 +91,12 @@ func (k *keeper) handle(now time.Time, m fdstore.Message) {
 	c := &k.core
 	switch m.Kind {
 	case fdstore.KindHello:
-		if c.hello {
+		if c.Hello {
 			k.bad(now, fdstore.ErrMalformed)
 			return
 		}
-		c.hello, c.version = true, min(m.Version, fdstore.Version)
-		c.unsent = k.store.Keys()
+		c.Hello, c.Version = true, min(m.Version, fdstore.Version)
+		c.Unsent = k.store.Keys()
 		k.programs.aboutSent = false
 	case fdstore.KindPulse:
 		k.spoke(now, m.Next, m.Turn > 0)
@@ -144,10 +144,10 @@ func (k *keeper) handle(now time.Time, m fdstore.Message) {
 func (k *keeper) spoke(now time.Time, next time.Duration, turned bool) {
 	c := &k.core
 	c.watch.Spoke(now, next, turned, k.exits.Waiting() > 0 || k.signalsWaiting())
-	if turned && !c.turned {
-		c.turned = true
+	if turned && !c.Turned {
+		c.Turned = true
 		c.oomKills, c.oomKnown = k.oomKills()
-		k.tell(event.Event{Kind: event.CoreReady, PID: c.pid, Generation: k.generation})
+		k.tell(event.Event{Kind: event.CoreReady, PID: c.PID, Generation: k.Generation})
 	}
 }
 
@@ -191,7 +191,7 @@ func (k *keeper) mayRegister() bool {
 func (k *keeper) send(now time.Time) {
 	c := &k.core
 	progress := false
-	for c.conn != nil && c.hello && !c.deaf {
+	for c.conn != nil && c.Hello && !c.Deaf {
 		m, sent := k.nextMessage(now)
 		if sent == nil {
 			c.blocked, c.stuck = false, false
@@ -207,7 +207,7 @@ func (k *keeper) send(now time.Time) {
 			c.blocked = true
 			return
 		case io.EOF: // what it sent before is still to be read: only receive closes
-			c.deaf, c.blocked = true, false
+			c.Deaf, c.blocked = true, false
 			return
 		default:
 			k.tell(event.Event{Kind: event.BadMessage, Err: err})
@@ -219,32 +219,32 @@ func (k *keeper) send(now time.Time) {
 // nextMessage gives the next message and what to note once it is sent.
 func (k *keeper) nextMessage(now time.Time) (fdstore.Message, func()) {
 	c := &k.core
-	if !c.welcomed {
-		return fdstore.Message{Kind: fdstore.KindWelcome, Welcome: k.welcome()}, func() { c.welcomed = true }
+	if !c.Welcomed {
+		return fdstore.Message{Kind: fdstore.KindWelcome, Welcome: k.welcome()}, func() { c.Welcomed = true }
 	}
-	for ; len(c.unsent) > 0; c.unsent = c.unsent[1:] {
-		if fd, ok := k.store.Get(c.unsent[0]); ok {
-			return fdstore.Message{Kind: fdstore.KindStored, Key: c.unsent[0], FD: fd}, func() {
-				c.unsent = c.unsent[1:]
-				c.stored++
+	for ; len(c.Unsent) > 0; c.Unsent = c.Unsent[1:] {
+		if fd, ok := k.store.Get(c.Unsent[0]); ok {
+			return fdstore.Message{Kind: fdstore.KindStored, Key: c.Unsent[0], FD: fd}, func() {
+				c.Unsent = c.Unsent[1:]
+				c.Stored++
 			}
 		}
 	}
-	if !c.storedEnd {
+	if !c.Complete {
 		// What ended while no core ran comes before it: a core that looks for the process of a
 		// spawn that the one before may have made must not miss it among the dead.
 		if r := k.exits.Next(); r != nil {
 			return k.exitMessage(now, r)
 		}
-		return fdstore.Message{Kind: fdstore.KindStoredEnd, Count: c.stored}, func() { c.storedEnd = true }
+		return fdstore.Message{Kind: fdstore.KindStoredEnd, Count: c.Stored}, func() { c.Complete = true }
 	}
 	if c.adopted {
-		return fdstore.Message{Kind: fdstore.KindAdopted, Upgrade: fdstore.Upgrade{ID: k.outcome.ID}}, func() { c.adopted = false }
+		return fdstore.Message{Kind: fdstore.KindAdopted, Upgrade: fdstore.Upgrade{ID: k.Outcome.ID}}, func() { c.adopted = false }
 	}
-	if k.outcome.Result != fdstore.ResultNone && !c.outcomeSent && !c.trial && c.version >= 2 {
-		return fdstore.Message{Kind: fdstore.KindOutcome, Upgrade: k.outcome}, func() { c.outcomeSent = true }
+	if k.Outcome.Result != fdstore.ResultNone && !c.outcomeSent && !c.trial && c.Version >= 2 {
+		return fdstore.Message{Kind: fdstore.KindOutcome, Upgrade: k.Outcome}, func() { c.outcomeSent = true }
 	}
-	if c.healthy && !k.programs.aboutSent {
+	if c.Healthy && !k.programs.aboutSent {
 		return fdstore.Message{Kind: fdstore.KindAbout, About: k.about(now)}, func() { k.programs.aboutSent = true }
 	}
 	if len(c.results) > 0 {
@@ -267,8 +267,8 @@ func (k *keeper) exitMessage(now time.Time, r *keep.Record) (fdstore.Message, fu
 
 func (k *keeper) welcome() fdstore.Welcome {
 	w := fdstore.Welcome{
-		Version: k.core.version, Generation: k.generation, Cause: k.lastCause,
-		Code: k.lastExit.Code, Status: k.lastExit.Status, Lost: k.lost,
+		Version: k.core.Version, Generation: k.Generation, Cause: k.LastCause,
+		Code: k.LastExit.Code, Status: k.LastExit.Status, Lost: k.Lost,
 		Idle: k.cfg.HangIdle, Busy: k.cfg.HangBusy,
 	}
 	if w.Idle < 0 {

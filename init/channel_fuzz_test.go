@@ -39,7 +39,7 @@ func besiege(t *testing.T, pid int) *hostile {
 		t.Fatal(err)
 	}
 	ours.Discard(k.store.Close)
-	k.core.conn, k.core.pid = ours, pid
+	k.core.conn, k.core.PID = ours, pid
 	return &hostile{t: t, k: k, conn: theirs, kept: []int{pair[0], pair[1]}}
 }
 
@@ -202,7 +202,7 @@ func (h *hostile) answers() {
 		if h.read() || h.k.core.conn == nil { // closed by an empty packet: the watch for hangs ends that core
 			return
 		}
-		if !h.k.core.hello {
+		if !h.k.core.Hello {
 			_ = h.conn.Send(fdstore.Message{Kind: fdstore.KindHello, Version: fdstore.Version})
 		} else if !sent {
 			sent = h.conn.Send(fdstore.Message{Kind: fdstore.KindDrop, Key: "none", Seq: lastSeq}) == nil

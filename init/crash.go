@@ -50,7 +50,7 @@ func (k *keeper) causeOf(e fdstore.Exit) fdstore.Cause {
 // there is no such file, and the machine's count (/proc/vmstat) would blame the core for others: it
 // then counts as killed by somebody else, and keeps its budget.
 func (k *keeper) oomKills() (uint64, bool) {
-	b, err := proc.Read(proc.Path(k.core.pid, "cgroup"), k.buf)
+	b, err := proc.Read(proc.Path(k.core.PID, "cgroup"), k.buf)
 	if err != nil {
 		return 0, false
 	}
@@ -81,7 +81,7 @@ func (k *keeper) lastWords(now time.Time, e fdstore.Exit, cause fdstore.Cause) {
 		k.tell(event.Event{Kind: event.LastWords, PID: e.PID, Text: "nothing; who is killed leaves no dump"})
 	}
 	crash := fdstore.Crash{
-		Generation: k.generation, Time: now.Unix(), Cause: cause, Code: e.Code, Status: e.Status, PID: int32(e.PID),
+		Generation: k.Generation, Time: now.Unix(), Cause: cause, Code: e.Code, Status: e.Status, PID: int32(e.PID),
 	}
 	if errno := k.store.KeepCrash(crash, fd); errno != 0 {
 		k.tell(event.Event{Kind: event.Store, Text: "cannot keep " + crash.Key(), Err: errno})

@@ -5,11 +5,15 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sysmaster-go/sysmaster/init/handover"
 	"github.com/sysmaster-go/sysmaster/init/keep"
 	"github.com/sysmaster-go/sysmaster/init/proc"
+	"github.com/sysmaster-go/sysmaster/init/process"
 	"github.com/sysmaster-go/sysmaster/state/fdstore"
 )
 
@@ -136,5 +140,29 @@ func coreOOM(b *testbed) {
 		b.exit(23)
 	default:
 		b.fail("cause %v", cause)
+	}
+}
+
+// An init that has executed itself counts the deaths for memory from where it is.
+func TestOOMKillsAreCountedAfterAReexec(t *testing.T) {
+	text, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := t.TempDir()
+	group := root + string(proc.ParseCgroup(text))
+	if err := os.MkdirAll(group, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(group+"/memory.events.local", []byte("oom_kill 3\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	k := newKeeper(Config{CgroupRoot: root, Signals: new(process.Signals), MaxFDs: 1, MaxExits: 4})
+	s := &handover.State{Core: handover.Core{KnownCore: handover.KnownCore{PID: os.Getpid(), Turned: true}}}
+	if err := k.restore(s, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if !k.core.oomKnown || k.core.oomKills != 3 {
+		t.Errorf("%d deaths for memory, known: %v; want 3, true", k.core.oomKills, k.core.oomKnown)
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"syscall"
 )
 
-// rescueState is the way down while no core can be kept alive. A re-exec of init keeps stage
-// and pid; next begins anew.
+// rescueState is the way down while no core can be kept alive. A re-exec of init keeps
+// stage, pid, next and started.
 type rescueState struct {
 	stage   policy.Stage
 	pid     int // the command that has the console; 0: none

@@ -52,18 +52,18 @@ func (k *keeper) signalled(now time.Time, n int) {
 	case r.Verb != fdstore.VerbNone && k.rescue.alone():
 		k.endWith(fdstore.Shutdown{Verb: r.Verb}, "a signal asks for it, and there is no core")
 	case r.Forward && k.pending[n].id == 0:
-		k.signalID++
-		k.pending[n] = pendingSignal{id: k.signalID, verb: r.Verb, due: now.Add(k.cfg.TakeTimeout)}
+		k.SignalID++
+		k.pending[n] = pendingSignal{id: k.SignalID, verb: r.Verb, due: now.Add(k.cfg.TakeTimeout)}
 	}
 }
 
 // burst notes a ctrl-alt-del.
 func (k *keeper) burst(now time.Time) bool {
 	if now.Sub(k.burstStart) > burstWindow {
-		k.burstStart, k.bursts = now, 0
+		k.burstStart, k.Bursts = now, 0
 	}
-	k.bursts++
-	return k.bursts >= burstCount
+	k.Bursts++
+	return k.Bursts >= burstCount
 }
 
 // signalTaken is the core's acknowledgement. A request to end stays init's
@@ -75,7 +75,7 @@ func (k *keeper) signalTaken(now time.Time, id uint64) {
 			continue
 		}
 		if p.verb != fdstore.VerbNone {
-			k.intent, k.intentDue = fdstore.Shutdown{Verb: p.verb}, now.Add(k.cfg.EndTimeout)
+			k.Intent, k.intentDue = fdstore.Shutdown{Verb: p.verb}, now.Add(k.cfg.EndTimeout)
 		}
 		*p = pendingSignal{}
 	}
@@ -98,8 +98,8 @@ func (k *keeper) overdue(now time.Time) {
 			k.endWith(fdstore.Shutdown{Verb: p.verb}, "the core does not take the request")
 		}
 	}
-	if k.intent.Verb != fdstore.VerbNone && !now.Before(k.intentDue) {
-		k.endWith(k.intent, "the core took the request and did not carry it out in time")
+	if k.Intent.Verb != fdstore.VerbNone && !now.Before(k.intentDue) {
+		k.endWith(k.Intent, "the core took the request and did not carry it out in time")
 	}
 }
 

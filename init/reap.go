@@ -15,11 +15,11 @@ import (
 // left where it is. The core's death is acted on at once, so that a full log
 // never delays the one who can empty it.
 func (k *keeper) reap(now time.Time) {
-	if k.core.pid > 0 {
-		if e, ok := proc.Peek(k.core.pid); ok {
+	if k.core.PID > 0 {
+		if e, ok := proc.Peek(k.core.PID); ok {
 			k.coreDied(now, e)
 			proc.Bury(e.PID)
-		} else if stopped, news := proc.Stopped(k.core.pid); news && k.core.killAt.IsZero() {
+		} else if stopped, news := proc.Stopped(k.core.PID); news && k.core.killAt.IsZero() {
 			k.core.watch.Stopped(now, stopped)
 		}
 	}
@@ -38,10 +38,10 @@ func (k *keeper) reap(now time.Time) {
 	for range 1024 { // then the channel and the timers have their turn
 		e, ok := proc.Peek(0)
 		if !ok {
-			k.full, k.behind = false, !k.core.turned
+			k.full, k.Behind = false, !k.core.Turned
 			return
 		}
-		if e.PID == k.core.pid || e.PID == k.rescue.pid || e.PID == k.reexec.pid {
+		if e.PID == k.core.PID || e.PID == k.rescue.pid || e.PID == k.reexec.pid {
 			k.again = true // it died since we asked
 			return
 		}
@@ -65,7 +65,7 @@ func (k *keeper) record(e fdstore.Exit) {
 	}
 	// behind: zombies of the time without a core may still be among these.
 	registered = registered && keep.SameStart(start, e.StartTime)
-	wanted := k.behind || !k.core.turned
+	wanted := k.Behind || !k.core.Turned
 	if path := proc.ReadCgroup(e.PID, k.buf); string(path) == k.lastCgroup {
 		e.Cgroup = k.lastCgroup // mostly the same few: no copy
 	} else if len(path) <= fdstore.MaxCgroup {
@@ -77,8 +77,8 @@ func (k *keeper) record(e fdstore.Exit) {
 		return
 	}
 	if !k.exits.Room() {
-		if k.lost++; k.lost&(k.lost-1) == 0 { // thousands may follow: not a line for each
-			k.tell(event.Event{Kind: event.Lost, PID: e.PID, Text: strconv.FormatUint(k.lost, 10) + " so far"})
+		if k.Lost++; k.Lost&(k.Lost-1) == 0 { // thousands may follow: not a line for each
+			k.tell(event.Event{Kind: event.Lost, PID: e.PID, Text: strconv.FormatUint(k.Lost, 10) + " so far"})
 		}
 		return
 	}
@@ -117,7 +117,7 @@ func (k *keeper) overflow(now time.Time) bool {
 func (k *keeper) reapRegistered() {
 	for pid, start := range k.registered {
 		e, ok := proc.Peek(pid)
-		if !ok || pid == k.core.pid || pid == k.rescue.pid || pid == k.reexec.pid {
+		if !ok || pid == k.core.PID || pid == k.rescue.pid || pid == k.reexec.pid {
 			continue
 		}
 		if s, ok := proc.ReadStat(pid, k.buf); ok && !keep.SameStart(start, s.StartTime) {

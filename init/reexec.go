@@ -65,7 +65,7 @@ func (k *keeper) askedAgain(u fdstore.Upgrade) bool {
 	switch {
 	case u.ID == 0:
 		return false
-	case k.outcome.ID == u.ID:
+	case k.Outcome.ID == u.ID:
 		k.core.outcomeSent = false
 		return true
 	case k.programs.candidate.FD > 0 && k.programs.request.ID == u.ID:
@@ -86,7 +86,7 @@ func (k *keeper) refused(u fdstore.Upgrade, err error) {
 // settled notes what became of an upgrade, for this core and for later ones.
 func (k *keeper) settled(u fdstore.Upgrade) {
 	u.From, u.To = fdstore.Shorten(u.From, fdstore.MaxVersion), fdstore.Shorten(u.To, fdstore.MaxVersion)
-	k.outcome, k.core.outcomeSent = u, false
+	k.Outcome, k.core.outcomeSent = u, false
 }
 
 // lookAtReexec begins what is wanted, and ends a preflight that takes too long.
@@ -201,7 +201,7 @@ func (k *keeper) preflightEnded(e fdstore.Exit) {
 		err = textError("its preflight reported nothing: " + event.Describe(e.Code, e.Status))
 	case problem != "":
 		err = textError(fdstore.Shorten(problem, fdstore.MaxReason))
-	case k.exchanging(): // meanwhile the core began to; a trial is not handed over
+	case k.exchanging(): // meanwhile the core began to
 		again := r.request
 		r.asked = &again // its program stays open
 		k.closeReport()
@@ -234,9 +234,9 @@ func (k *keeper) execute(now time.Time) error {
 		return textError("the machine is going down")
 	}
 	r.request.From, r.request.Result = k.cfg.Version, fdstore.ResultAdopted
-	before, sent := k.outcome, k.core.outcomeSent
+	before, sent := k.Outcome, k.core.outcomeSent
 	k.settled(r.request)
-	k.reexecs++
+	k.Reexecs++
 	s, err := k.handOver(now, own)
 	memory := -1
 	if err == nil {
@@ -246,7 +246,7 @@ func (k *keeper) execute(now time.Time) error {
 		err = handover.Execute(s, memory, r.fd, own, "")
 		keep.Release(memory)
 	}
-	k.reexecs--
-	k.outcome, k.core.outcomeSent = before, sent
+	k.Reexecs--
+	k.Outcome, k.core.outcomeSent = before, sent
 	return err
 }

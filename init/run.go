@@ -28,41 +28,30 @@ type keeper struct {
 	buf     []byte // for /proc
 	again   bool   // the turn left work behind: do not wait
 
-	core       coreState
-	generation uint64
-	lastCause  fdstore.Cause
-	lastExit   fdstore.Exit
-	history    policy.History
-	startAt    time.Time
-	rescue     rescueState
+	handover.Known
+	core    coreState
+	history policy.History
+	startAt time.Time
+	rescue  rescueState
 
 	store      *keep.FDs
 	exits      *keep.Exits
 	registered map[int]uint64 // pid to start time
 	pruned     uint           // registrations refused, or nearly
 	lastCgroup string
-	lost       uint64
 	full       bool // no room: exits are left to the kernel
-	behind     bool // some of those were nobody's to register
 	surplus    int  // zombies beyond MaxZombies
 	nextCount  time.Time
 
 	pending    [process.SignalMax + 1]pendingSignal
-	signalID   uint64
-	bursts     int
 	burstStart time.Time
-	intent     fdstore.Shutdown // what the core took upon itself
 	intentDue  time.Time
 	end        fdstore.Shutdown
 
-	spared   bool  // the kernel's OOM killer takes us last, or never ...
-	oomScore int64 // ... since children get this
+	spared bool // the kernel's OOM killer takes us last, or never, since children get Known's score
 
-	reexecs   uint64 // this process executed itself so often
-	reexec    reexecState
-	programs  succession
-	outcome   fdstore.Upgrade // of the last upgrade
-	inherited *handover.State // for what a later version wrote and this one hands on
+	reexec   reexecState
+	programs succession
 }
 
 // AcceptSignals takes over every signal that can be caught. Call it first thing
@@ -186,11 +175,11 @@ func (k *keeper) spare() {
 	}
 	score, err := process.OOMScore()
 	if err == nil && score != process.SparedScore {
-		k.oomScore = score
+		k.OOMScore = score
 		err = process.SetOOMScore(k.self, process.SparedScore)
 	}
 	if err == unix.EACCES || err == unix.EPERM {
-		k.oomScore = min(score+preferred, 1000)
+		k.OOMScore = min(score+preferred, 1000)
 		k.tell(event.Event{Kind: event.Setup, Text: "not allowed to be spared when memory runs out: what it starts is taken before it"})
 		err = nil
 	}
@@ -262,7 +251,7 @@ func (k *keeper) wait() {
 			fds[1].Events |= unix.POLLOUT
 		}
 	}
-	if c := &k.core; c.pid != 0 && k.cfg.HangIdle >= 0 && c.watch.Doors() {
+	if c := &k.core; c.PID != 0 && k.cfg.HangIdle >= 0 && c.watch.Doors() {
 		for _, fd := range k.store.Doors() {
 			fds = append(fds, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
 		}
@@ -288,14 +277,14 @@ func (k *keeper) timeout(now time.Time) time.Duration {
 		if at := k.waited(); !at.IsZero() {
 			until(at)
 		}
-	case c.pid == 0:
+	case c.PID == 0:
 		until(k.startAt)
-	case c.pid != 0 && !c.killAt.IsZero():
+	case c.PID != 0 && !c.killAt.IsZero():
 		until(c.killAt)
 		if c.words > 0 && !c.killed {
 			until(now.Add(sayingCheck))
 		}
-	case c.pid != 0:
+	case c.PID != 0:
 		if at := c.watch.Deadline(k.limits()); !at.IsZero() {
 			until(at)
 		}
@@ -305,7 +294,7 @@ func (k *keeper) timeout(now time.Time) time.Duration {
 			until(p.due)
 		}
 	}
-	if k.intent.Verb != fdstore.VerbNone {
+	if k.Intent.Verb != fdstore.VerbNone {
 		until(k.intentDue)
 	}
 	if k.reexec.pid != 0 {

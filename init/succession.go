@@ -74,7 +74,7 @@ func (k *keeper) procAgain() {
 // coreNotExecuted looks for another program after execve(2) refused one.
 func (k *keeper) coreNotExecuted(trial bool, err error) (handled bool) {
 	if trial {
-		k.lastCause = fdstore.CauseTrial
+		k.LastCause = fdstore.CauseTrial
 		k.goBack("cannot execute it: " + err.Error())
 		return true
 	}
@@ -82,8 +82,11 @@ func (k *keeper) coreNotExecuted(trial bool, err error) (handled bool) {
 	return false
 }
 
-// exchanging reports that another program is about to be the core, or is on trial.
-func (k *keeper) exchanging() bool { return k.core.trial || k.programs.candidate.FD > 0 }
+// exchanging reports that another program is about to be the core, or is on trial, or has not been
+// told that it may act: none of that is handed over.
+func (k *keeper) exchanging() bool {
+	return k.core.trial || k.core.adopted || k.programs.candidate.FD > 0
+}
 
 // coreAsked takes a candidate.
 func (k *keeper) coreAsked(now time.Time, m fdstore.Message) {
@@ -125,7 +128,7 @@ func (k *keeper) noticeReplacement(e fdstore.Exit) {
 // healthy is a core's report that it has recovered.
 func (k *keeper) healthy(now time.Time, version string) {
 	s := &k.programs
-	s.aboutSent, k.core.healthy = false, true
+	s.aboutSent, k.core.Healthy = false, true
 	if !k.core.trial {
 		s.running.Version = version
 		return
@@ -217,9 +220,9 @@ func (k *keeper) lookAtTrial(now time.Time) {
 // trialDue is when lookAtTrial has to kill or refuse; zero: there is nothing to wait for.
 func (k *keeper) trialDue() time.Time {
 	switch {
-	case k.core.pid != 0 && k.core.trial:
+	case k.core.PID != 0 && k.core.trial:
 		return k.core.started.Add(k.cfg.TrialTimeout)
-	case k.core.pid != 0 && k.programs.candidate.FD > 0:
+	case k.core.PID != 0 && k.programs.candidate.FD > 0:
 		return k.programs.askedAt.Add(k.cfg.TrialTimeout)
 	}
 	return time.Time{}

@@ -155,12 +155,12 @@ func coreStays(b *testbed) {
 func TestOldCoreHearsNothingNew(t *testing.T) {
 	k := &keeper{store: keep.NewFDs(1), exits: keep.NewExits(4)}
 	k.cfg.Signals = new(process.Signals)
-	k.core.welcomed, k.core.storedEnd, k.core.version = true, true, 1
-	k.outcome = fdstore.Upgrade{Target: fdstore.TargetInit, Result: fdstore.ResultAdopted}
+	k.core.Welcomed, k.core.Complete, k.core.Version = true, true, 1
+	k.Outcome = fdstore.Upgrade{Target: fdstore.TargetInit, Result: fdstore.ResultAdopted}
 	if m, sent := k.nextMessage(time.Now()); sent != nil {
 		t.Errorf("nextMessage = %+v for a core of version 1", m)
 	}
-	k.core.version = 2
+	k.core.Version = 2
 	if m, _ := k.nextMessage(time.Now()); m.Kind != fdstore.KindOutcome {
 		t.Errorf("nextMessage = %+v for a core of version 2; want Outcome", m)
 	}

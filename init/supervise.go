@@ -16,52 +16,41 @@ import (
 )
 
 // coreState is what belongs to one core; a new one begins with a new value. A re-exec of init
-// keeps pid, conn, version, hello, turned, what is unsent, killAt and words; it may look at
-// oomKills anew.
+// keeps Known, conn, started, killAt, words and results.
 type coreState struct {
-	pid     int // 0: none runs
+	handover.KnownCore
 	conn    *fdstore.Conn
-	version uint8
-	hello   bool         // it asked for what we keep ...
-	turned  bool         // ... and has completed a turn since: only then do we rely on it
 	started time.Time    // for its trial
 	watch   policy.Watch // of a core taken over in a re-exec: Started now, and Spoke if it turned
 	killAt  time.Time    // SIGABRT was sent; SIGKILL is due then
 	killed  bool         // ... and was sent, too
 	words   int          // what its last words go to; 0: nowhere
-	bad     int
 
 	oomKills uint64 // in its control group, when it had completed its first turn
 	oomKnown bool
 
-	welcomed, storedEnd bool
-	outcomeSent         bool
-
-	trial, late    bool     // it has not reported healthy yet, and is killed for that
-	healthy        bool     // it said so, and what its version is
-	adopted        bool     // it is to be told that it may act
-	unsent         []string // keys still to send
-	stored         uint32
+	outcomeSent    bool
+	trial, late    bool // it has not reported healthy yet, and is killed for that
+	adopted        bool // it is to be told that it may act
 	results        []fdstore.Message
 	blocked, stuck bool // its socket is full; and poll would not say so
-	deaf           bool // it closed its end
 }
 
 // supervise starts, watches and kills the core, as far as the clock asks for it.
 func (k *keeper) supervise(now time.Time) {
 	c := &k.core
 	switch {
-	case c.pid == 0 && !k.rescue.alone() && !now.Before(k.startAt):
+	case c.PID == 0 && !k.rescue.alone() && !now.Before(k.startAt):
 		k.startCore(now)
 	case k.rescue.alone():
 		if at := k.waited(); !at.IsZero() && !now.Before(at) && !k.stillUsed(now) {
 			k.happened(now, policy.Waited)
 		}
-	case c.pid != 0 && !c.killAt.IsZero() && (!now.Before(c.killAt) || !c.killed && k.saidAll()):
-		k.tell(event.Event{Kind: event.CoreHung, PID: c.pid, Signal: int(unix.SIGKILL)})
+	case c.PID != 0 && !c.killAt.IsZero() && (!now.Before(c.killAt) || !c.killed && k.saidAll()):
+		k.tell(event.Event{Kind: event.CoreHung, PID: c.PID, Signal: int(unix.SIGKILL)})
 		k.signalCore(unix.SIGKILL)
 		c.killed, c.killAt = true, now.Add(k.cfg.AbortGrace)
-	case c.pid != 0 && c.killAt.IsZero() && c.watch.Overdue(k.limits(), now):
+	case c.PID != 0 && c.killAt.IsZero() && c.watch.Overdue(k.limits(), now):
 		k.abort(now)
 	}
 }
@@ -72,7 +61,7 @@ func (k *keeper) limits() policy.Limits {
 
 // abort asks for the dump of all goroutines (SIGABRT), and sets the time for SIGKILL.
 func (k *keeper) abort(now time.Time) {
-	k.tell(event.Event{Kind: event.CoreHung, PID: k.core.pid, Signal: int(unix.SIGABRT)})
+	k.tell(event.Event{Kind: event.CoreHung, PID: k.core.PID, Signal: int(unix.SIGABRT)})
 	k.signalCore(unix.SIGABRT)
 	k.signalCore(unix.SIGCONT) // a stopped process would not hear it
 	k.core.killAt = now.Add(k.cfg.AbortGrace)
@@ -81,7 +70,7 @@ func (k *keeper) abort(now time.Time) {
 // signalCore cannot hit another process: the core's number stays taken until
 // we reap it, and then pid is 0.
 func (k *keeper) signalCore(sig unix.Signal) {
-	if err := unix.Kill(k.core.pid, sig); err != nil {
+	if err := unix.Kill(k.core.PID, sig); err != nil {
 		k.tell(event.Event{Kind: event.Internal, Text: "cannot signal the core", Err: err})
 	}
 }
@@ -100,7 +89,7 @@ func (k *keeper) startCore(now time.Time) {
 		return
 	}
 	conn.Discard(k.store.Close)
-	k.generation++
+	k.Generation++
 	words, err := keep.NewLastWords()
 	if err != nil { // it starts nevertheless: its last words go to the console
 		k.tell(event.Event{Kind: event.Internal, Text: "cannot make room for last words", Err: err})
@@ -136,8 +125,8 @@ func (k *keeper) startCore(now time.Time) {
 		k.coreRefused(now, err)
 		return
 	}
-	k.core.pid = pid
-	k.tell(event.Event{Kind: event.CoreStarted, PID: pid, Generation: k.generation})
+	k.core.PID = pid
+	k.tell(event.Event{Kind: event.CoreStarted, PID: pid, Generation: k.Generation})
 }
 
 // spawn is the only place where init starts a program, until shutdown. path is c.Path or leads
@@ -157,7 +146,7 @@ func (k *keeper) spawn(path string, c Command, env []string, files []uintptr, at
 		return syscall.ForkExec(path, append([]string{c.Path}, c.Args...), &syscall.ProcAttr{Env: env, Files: files, Sys: attr})
 	})
 	if err == nil && k.spared {
-		k.must("have a child killed when memory runs out", process.SetOOMScore(pid, k.oomScore))
+		k.must("have a child killed when memory runs out", process.SetOOMScore(pid, k.OOMScore))
 	}
 	return pid, err
 }
@@ -168,7 +157,7 @@ func (k *keeper) coreRefused(now time.Time, err error) {
 		k.core.words = 0
 	}
 	k.tell(event.Event{Kind: event.CoreRefused, Err: err})
-	k.lastCause, k.lastExit = fdstore.CauseExit, fdstore.Exit{}
+	k.LastCause, k.LastExit = fdstore.CauseExit, fdstore.Exit{}
 	k.retry(now, policy.CauseOfRefusal(err), false)
 }
 
@@ -177,16 +166,16 @@ func (k *keeper) coreDied(now time.Time, e fdstore.Exit) {
 	cause := k.causeOf(e)
 	k.drain(now)
 	k.closeChannel()
-	k.behind = true
+	k.Behind = true
 	k.exits.WantAll()
-	turned := k.core.turned
-	k.lastCause, k.lastExit = cause, e
+	turned := k.core.Turned
+	k.LastCause, k.LastExit = cause, e
 	k.tell(event.Event{Kind: event.CoreDied, PID: e.PID, Cause: cause, Exit: e})
 	k.lastWords(now, e, cause)
 	told := k.succeed(now, e, cause)
 	k.core = coreState{results: k.core.results[:0]}
 	if told != fdstore.CauseNone {
-		k.lastCause, k.startAt = told, now // nothing that the next core should draw conclusions from
+		k.LastCause, k.startAt = told, now // nothing that the next core should draw conclusions from
 		return
 	}
 	if cause == fdstore.CauseExit && e.Status == 0 && turned {
@@ -202,8 +191,8 @@ func (k *keeper) retry(now time.Time, cause fdstore.Cause, turned bool) {
 	if !giveUp {
 		return
 	}
-	if k.intent.Verb != fdstore.VerbNone {
-		k.endWith(k.intent, "the core took the request and cannot be kept alive")
+	if k.Intent.Verb != fdstore.VerbNone {
+		k.endWith(k.Intent, "the core took the request and cannot be kept alive")
 		return
 	}
 	k.happened(now, policy.Spent)

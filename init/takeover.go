@@ -69,12 +69,12 @@ func (k *keeper) takeOver() bool {
 	k.spare()
 	k.configure()
 	if back != "" {
-		u := k.outcome
+		u := k.Outcome
 		u.Result, u.Reason = fdstore.ResultRolledBack, back
 		k.settled(u)
 	}
-	k.tell(event.Event{Kind: event.Upgrade, Text: "init " + k.cfg.Version + " goes on, execution " + strconv.FormatUint(k.reexecs, 10)})
-	if !k.cfg.Signals.Sealed() && k.reexecs == 1 {
+	k.tell(event.Event{Kind: event.Upgrade, Text: "init " + k.cfg.Version + " goes on, execution " + strconv.FormatUint(k.Reexecs, 10)})
+	if !k.cfg.Signals.Sealed() && k.Reexecs == 1 {
 		k.tell(event.Event{Kind: event.Upgrade, Text: "this init was built without the overlay of init/process: a signal in its first milliseconds ends it"})
 	}
 	return true
@@ -104,48 +104,34 @@ func (k *keeper) tryTakeOver(anyway bool) (s *handover.State, err error) {
 // handOver describes all that init knows.
 func (k *keeper) handOver(now time.Time, own int) (*handover.State, error) {
 	c := handover.NewClock(now)
-	s := &handover.State{}
-	if k.inherited != nil {
-		s = k.inherited.Rest()
-	}
-	s.Version, s.Reexecs, s.Generation = k.cfg.Version, k.reexecs, k.generation
-	s.LastCause, s.LastExit, s.Lost, s.Behind = k.lastCause, k.lastExit, k.lost, k.behind
+	s := &handover.State{Version: k.cfg.Version, Known: k.Known}
 	deaths, fails := k.history.Deaths()
-	s.Fails = int64(fails)
+	s.Fails = fails
 	for _, t := range deaths {
 		s.Deaths = append(s.Deaths, c.Out(t))
 	}
 	s.StartAt = c.Out(k.startAt)
-	s.Rescue = handover.Rescue{Stage: uint8(k.rescue.stage), PID: int64(k.rescue.pid), Next: int64(k.rescue.next), Started: c.Out(k.rescue.started)}
+	s.Rescue = handover.Rescue{Stage: uint8(k.rescue.stage), PID: k.rescue.pid, Next: k.rescue.next, Started: c.Out(k.rescue.started)}
 	s.NextExit = k.exits.Each(func(e fdstore.Exit, wanted, sent bool) {
 		s.Exits = append(s.Exits, handover.Exit{Exit: e, Wanted: wanted, Sent: sent})
 	})
 	for pid, start := range k.registered {
-		s.Registered = append(s.Registered, handover.Process{PID: int64(pid), Start: start})
+		s.Registered = append(s.Registered, handover.Process{PID: pid, Start: start})
 	}
 	for n := range k.pending {
 		if p := &k.pending[n]; p.id != 0 {
-			s.Pending = append(s.Pending, handover.Signal{Number: int64(n), ID: p.id, Sent: p.sent, Verb: p.verb, Due: c.Out(p.due)})
+			s.Pending = append(s.Pending, handover.Signal{Number: n, ID: p.id, Sent: p.sent, Verb: p.verb, Due: c.Out(p.due)})
 		}
 	}
-	s.SignalID, s.Bursts, s.BurstAt = k.signalID, int64(k.bursts), c.Out(k.burstStart)
-	s.Intent, s.Due, s.Outcome = k.intent, c.Out(k.intentDue), k.outcome
-	s.OOMScore = k.oomScore
-	k.handOverCore(s, c)
-	return s, k.handOverFDs(s, c, own)
-}
-
-func (k *keeper) handOverCore(s *handover.State, c handover.Clock) {
+	s.BurstAt, s.Due = c.Out(k.burstStart), c.Out(k.intentDue)
 	o := &k.core
-	s.Core.PID, s.Core.Version, s.Core.Hello, s.Core.Turned = int64(o.pid), o.version, o.hello, o.turned
-	s.Core.Welcomed, s.Core.Complete, s.Core.Unsent, s.Core.Stored = o.welcomed, o.storedEnd, o.unsent, o.stored
-	s.Core.Healthy = o.healthy
-	s.Core.KillAt, s.Core.Started, s.Core.Bad, s.Core.Deaf = c.Out(o.killAt), c.Out(o.started), int64(o.bad), o.deaf
+	s.Core = handover.Core{KnownCore: o.KnownCore, KillAt: c.Out(o.killAt), Started: c.Out(o.started)}
 	for _, m := range o.results {
 		if p, err := fdstore.Append(nil, m); err == nil { // we made it: it can be encoded
 			s.Core.Results = append(s.Core.Results, p)
 		}
 	}
+	return s, k.handOverFDs(s, c, own)
 }
 
 func (k *keeper) handOverFDs(s *handover.State, c handover.Clock, own int) (err error) {
@@ -177,21 +163,20 @@ func (k *keeper) restore(s *handover.State, now time.Time) error {
 	if len(s.FDs) > k.cfg.MaxFDs {
 		return handover.ErrBounds
 	}
-	k.inherited = s.Rest()
-	k.reexecs, k.generation, k.lastCause, k.lastExit, k.lost, k.behind = s.Reexecs, s.Generation, s.LastCause, s.LastExit, s.Lost, s.Behind
+	k.Known = s.Known
 	deaths := make([]time.Time, len(s.Deaths))
 	for i, at := range s.Deaths {
 		deaths[i] = c.In(at)
 	}
-	k.history, k.startAt = policy.NewHistory(deaths, int(s.Fails)), c.In(s.StartAt)
-	k.rescue = rescueState{stage: policy.Stage(s.Rescue.Stage), pid: int(s.Rescue.PID), next: int(s.Rescue.Next), started: c.In(s.Rescue.Started)}
+	k.history, k.startAt = policy.NewHistory(deaths, s.Fails), c.In(s.StartAt)
+	k.rescue = rescueState{stage: policy.Stage(s.Rescue.Stage), pid: s.Rescue.PID, next: s.Rescue.Next, started: c.In(s.Rescue.Started)}
 	k.rescue.since, k.rescue.used = c.Now, consoleUsed()
 	for _, x := range s.Exits {
 		k.exits.Restore(x.Exit, x.Wanted, x.Sent)
 	}
 	k.exits.Continue(s.NextExit)
 	for _, p := range s.Registered {
-		k.registered[int(p.PID)] = p.Start
+		k.registered[p.PID] = p.Start
 	}
 	if s.Rescue.Stage > uint8(policy.Rest) {
 		return handover.ErrBounds
@@ -202,27 +187,23 @@ func (k *keeper) restore(s *handover.State, now time.Time) error {
 		}
 		k.pending[p.Number] = pendingSignal{id: p.ID, sent: p.Sent, verb: p.Verb, due: c.In(p.Due)}
 	}
-	k.signalID, k.bursts, k.burstStart = s.SignalID, int(s.Bursts), c.In(s.BurstAt)
-	k.intent, k.intentDue, k.outcome = s.Intent, c.In(s.Due), s.Outcome
+	k.burstStart, k.intentDue = c.In(s.BurstAt), c.In(s.Due)
 	for _, f := range s.FDs {
 		if f.Check() == nil {
 			k.store.Put(f.Key, f.FD)
 		}
 	}
-	k.oomScore = s.OOMScore
 	k.restorePrograms(s, c)
 	return k.restoreCore(s, c)
 }
 
 func (k *keeper) restoreCore(s *handover.State, c handover.Clock) error {
 	o := &k.core
-	o.pid, o.version, o.hello, o.turned = int(s.Core.PID), s.Core.Version, s.Core.Hello, s.Core.Turned
-	o.welcomed, o.storedEnd, o.unsent, o.stored = s.Core.Welcomed, s.Core.Complete, s.Core.Unsent, s.Core.Stored
-	o.healthy = s.Core.Healthy
-	o.killAt, o.started, o.bad, o.deaf = c.In(s.Core.KillAt), c.In(s.Core.Started), int(s.Core.Bad), s.Core.Deaf
+	o.KnownCore, o.killAt, o.started = s.Core.KnownCore, c.In(s.Core.KillAt), c.In(s.Core.Started)
 	o.watch.Started(c.Now)
-	if o.turned {
+	if o.Turned {
 		o.watch.Spoke(c.Now, k.cfg.HangIdle, true, k.exits.Waiting() > 0 || k.signalsWaiting())
+		o.oomKills, o.oomKnown = k.oomKills()
 	}
 	if s.Core.Words != (handover.FD{}) && s.Core.Words.Check() == nil {
 		o.words = s.Core.Words.FD

@@ -9,40 +9,45 @@ import (
 
 // State is what an init knows. Where 0 or empty is no value, it means none.
 type State struct {
-	Version    string // of the init that wrote it
-	Reexecs    uint64 // executions so far
-	Generation uint64 // of the core
-	Core       Core
-	LastCause  fdstore.Cause
-	LastExit   fdstore.Exit
-	Deaths     []int64 // when cores died by themselves
-	Fails      int64   // deaths in a row
-	StartAt    int64
-	Rescue     Rescue
+	Version string // of the init that wrote it
+	Known
+	Core    Core
+	Deaths  []int64 // when cores died by themselves
+	Fails   int     // deaths in a row
+	StartAt int64
+	Rescue  Rescue
 
 	FDs        []FD
 	Exits      []Exit
 	NextExit   uint64
 	Registered []Process
-	Lost       uint64
-	Behind     bool // exits that nobody registered count, too
 
-	Pending  []Signal
-	SignalID uint64
-	Bursts   int64
-	BurstAt  int64
-	Intent   fdstore.Shutdown
-	Due      int64 // of Intent
+	Pending []Signal
+	BurstAt int64
+	Due     int64 // of Intent
 
-	Outcome  fdstore.Upgrade // of the last upgrade; ID and Result
-	Running  Binary          // what the core was started from
-	Previous Binary          // what to go back to
+	Running  Binary // what the core was started from
+	Previous Binary // what to go back to
 	// Installed is what was at the core's path; no descriptor.
 	Installed FD
-	Own       FD    // the program of the init that wrote this
-	OOMScore  int64 // what init was started with and children get, if its own is -1000
+	Own       FD // the program of the init that wrote this
+}
 
-	unknown record.Unknown
+// Known is what means the same to the next program as to the one before.
+type Known struct {
+	Reexecs    uint64 // executions so far
+	Generation uint64 // of the core
+	LastCause  fdstore.Cause
+	LastExit   fdstore.Exit
+	Lost       uint64 // exits
+	Behind     bool   // exits that nobody registered count, too
+	SignalID   uint64
+	Bursts     int
+	Intent     fdstore.Shutdown // what the core took upon itself
+	Outcome    fdstore.Upgrade  // of the last upgrade
+	OOMScore   int64            // what init was started with and children get, if its own is -1000
+
+	unknown record.Unknown // what a later version wrote, to be handed on
 }
 
 // FD is one descriptor: a number and what it must refer to.
@@ -56,17 +61,25 @@ type FD struct {
 
 // Core is the running core.
 type Core struct {
-	PID                               int64 // 0: none runs
-	Conn, Words                       FD
-	Version                           uint8
-	Hello, Turned, Welcomed, Complete bool // Complete: StoredEnd was sent
-	KillAt                            int64
-	Started                           int64
-	Bad                               int64
-	Unsent                            []string
-	Stored                            uint32
-	Results                           [][]byte // packets of fdstore
-	Deaf, Healthy                     bool     // Healthy: it told its version
+	KnownCore
+	Conn, Words     FD
+	KillAt, Started int64
+	Results         [][]byte // packets of fdstore
+}
+
+// KnownCore is Known of the core.
+type KnownCore struct {
+	PID      int // 0: none runs
+	Version  uint8
+	Hello    bool // it asked for what is kept ...
+	Turned   bool // ... and has completed a turn since: only then does init rely on it
+	Welcomed bool
+	Complete bool     // StoredEnd was sent
+	Unsent   []string // keys still to send
+	Stored   uint32   // ... and how many were
+	Bad      int      // packets that it sent wrong
+	Deaf     bool     // it closed its end
+	Healthy  bool     // it reported healthy, and what its version is
 
 	unknown record.Unknown
 }
@@ -82,8 +95,8 @@ type Binary struct {
 // Rescue is the use of the console without a core.
 type Rescue struct {
 	Stage   uint8 // of policy.Stage
-	PID     int64
-	Next    int64
+	PID     int
+	Next    int
 	Started int64
 }
 
@@ -95,13 +108,13 @@ type Exit struct {
 
 // Process is one that the core registered.
 type Process struct {
-	PID   int64
+	PID   int
 	Start uint64
 }
 
 // Signal is one that the core has not taken.
 type Signal struct {
-	Number int64
+	Number int
 	ID     uint64
 	Sent   bool
 	Verb   fdstore.Verb
@@ -126,9 +139,6 @@ func (f FD) Check() error {
 	}
 	return nil
 }
-
-// Rest is what a later version wrote and this one does not know, to be handed on.
-func (s *State) Rest() *State { return &State{unknown: s.unknown, Core: Core{unknown: s.Core.unknown}} }
 
 // Descriptors calls fn with each descriptor of the state.
 func (s *State) Descriptors(fn func(*FD)) {

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sysmaster-go/sysmaster/init/event"
+	"github.com/sysmaster-go/sysmaster/init/handover"
 	"github.com/sysmaster-go/sysmaster/init/keep"
 	"github.com/sysmaster-go/sysmaster/init/process"
 	"github.com/sysmaster-go/sysmaster/state/fdstore"
@@ -261,7 +262,7 @@ func (k *keeper) nextMessage(now time.Time) (fdstore.Message, func()) {
 	return fdstore.Message{}, nil
 }
 
-func (k *keeper) exitMessage(now time.Time, r *keep.Record) (fdstore.Message, func()) {
+func (k *keeper) exitMessage(now time.Time, r *handover.Exit) (fdstore.Message, func()) {
 	return fdstore.Message{Kind: fdstore.KindExit, Exit: r.Exit}, func() { k.exits.MarkSent(r); k.core.watch.Sent(now) }
 }
 

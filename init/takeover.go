@@ -112,9 +112,7 @@ func (k *keeper) handOver(now time.Time, own int) (*handover.State, error) {
 	}
 	s.StartAt = c.Out(k.startAt)
 	s.Rescue = handover.Rescue{Stage: uint8(k.rescue.stage), PID: k.rescue.pid, Next: k.rescue.next, Started: c.Out(k.rescue.started)}
-	s.NextExit = k.exits.Each(func(e fdstore.Exit, wanted, sent bool) {
-		s.Exits = append(s.Exits, handover.Exit{Exit: e, Wanted: wanted, Sent: sent})
-	})
+	s.Exits, s.NextExit = k.exits.All()
 	for pid, start := range k.registered {
 		s.Registered = append(s.Registered, handover.Process{PID: pid, Start: start})
 	}
@@ -171,10 +169,7 @@ func (k *keeper) restore(s *handover.State, now time.Time) error {
 	k.history, k.startAt = policy.NewHistory(deaths, s.Fails), c.In(s.StartAt)
 	k.rescue = rescueState{stage: policy.Stage(s.Rescue.Stage), pid: s.Rescue.PID, next: s.Rescue.Next, started: c.In(s.Rescue.Started)}
 	k.rescue.since, k.rescue.used = c.Now, consoleUsed()
-	for _, x := range s.Exits {
-		k.exits.Restore(x.Exit, x.Wanted, x.Sent)
-	}
-	k.exits.Continue(s.NextExit)
+	k.exits.Restore(s.Exits, s.NextExit)
 	for _, p := range s.Registered {
 		k.registered[p.PID] = p.Start
 	}

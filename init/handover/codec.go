@@ -170,6 +170,7 @@ func (x *Exit) layout(w *record.Walk) {
 	exit(w, 1, &x.Exit)
 	w.Bool(2, &x.Wanted)
 	w.Bool(3, &x.Sent)
+	w.Bool(4, &x.Sure)
 }
 
 func (p *Process) layout(w *record.Walk) {

@@ -102,8 +102,9 @@ type Rescue struct {
 
 // Exit is one that the core has not acknowledged.
 type Exit struct {
-	Exit         fdstore.Exit
+	fdstore.Exit
 	Wanted, Sent bool
+	Sure         bool // registered while it lived: takes no room from the others, nor they from it
 }
 
 // Process is one that the core registered.

@@ -118,8 +118,8 @@ func TestExitsAgainstModel(t *testing.T) {
 					if e := l.Add(exit(step+1), wanted); wanted {
 						open[e.ID] = false
 					}
-				} else if len(open) < len(l.ring) {
-					t.Fatalf("seed %d: no room with %d of %d open", seed, len(open), len(l.ring))
+				} else if len(open) < l.size {
+					t.Fatalf("seed %d: no room with %d of %d open", seed, len(open), l.size)
 				}
 			case 2:
 				if r := l.Next(); r != nil {
@@ -287,14 +287,19 @@ func TestRegisteredExitsAreNeverRefused(t *testing.T) {
 	if got := send(l); len(got) != 16+2000 || got[16] != 1000 || l.Registered() != 2000 {
 		t.Fatalf("sent %d, %d of registered processes; want 2016, 2000", len(got), l.Registered())
 	}
+	m := NewExits(16) // of the next program
+	m.Restore(l.All())
+	if m.Registered() != 2000 || m.Waiting() != 2016 || m.Room() || m.Add(exit(1), true).ID != 2017 {
+		t.Errorf("restored: %d of registered processes, %d waiting, room %v", m.Registered(), m.Waiting(), m.Room())
+	}
 	for id := uint64(2016); id > 0; id-- {
 		l.Ack(id)
 	}
-	if l.Registered() != 0 || l.Waiting() != 0 || !l.Room() || len(l.ring) != 16 {
-		t.Errorf("after all acks: %d registered, %d waiting, ring of %d", l.Registered(), l.Waiting(), len(l.ring))
+	if l.Registered() != 0 || l.Waiting() != 0 || !l.Room() || cap(l.list) != 32 {
+		t.Errorf("after all acks: %d registered, %d waiting, room for %d", l.Registered(), l.Waiting(), cap(l.list))
 	}
 	l.Add(exit(1), false)
 	if !l.Want(1, 10) || fmt.Sprint(send(l)) != "[1]" {
-		t.Error("the ring is not usable after it shrank")
+		t.Error("the log is not usable after it shrank")
 	}
 }

@@ -153,7 +153,13 @@ func (k *keeper) settlePID1() {
 	if _, err := unix.Setsid(); err != unix.EPERM { // EPERM: it leads one already
 		k.must("begin a session", err)
 	}
-	apifs.Do(k.cfg.APIFS, k.tellAction)
+	for _, a := range k.cfg.APIFS {
+		if err := a.Do(); apifs.Forbidden(err) {
+			k.tell(event.Event{Kind: event.Setup, Text: "not allowed here: " + a.String(), Err: err})
+		} else {
+			k.must(a.String(), err)
+		}
+	}
 	k.spare()
 	machine := k.cfg.World.Machine()
 	k.must("set up the console", process.OpenConsole(machine))
@@ -185,15 +191,6 @@ func (k *keeper) spare() {
 	}
 	k.spared = err == nil
 	k.must("be spared when memory runs out", err)
-}
-
-func (k *keeper) tellAction(a apifs.Action, o apifs.Outcome, err error) {
-	switch o {
-	case apifs.Forbidden:
-		k.tell(event.Event{Kind: event.Setup, Text: "not allowed here: " + a.String(), Err: err})
-	case apifs.Failed:
-		k.tell(event.Event{Kind: event.Setup, Text: "cannot " + a.String(), Err: err})
-	}
 }
 
 func (k *keeper) must(what string, err error) {

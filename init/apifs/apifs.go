@@ -1,7 +1,6 @@
 package apifs
 
 import (
-	"errors"
 	"strconv"
 	"strings"
 
@@ -51,18 +50,6 @@ func (a Action) String() string {
 	return "operation " + strconv.Itoa(int(a.Op)) + " on " + a.Path
 }
 
-// Outcome is what became of an Action.
-type Outcome uint8
-
-// The outcomes.
-const (
-	Done      Outcome = 1
-	Already   Outcome = 2 // it was so before
-	Absent    Outcome = 3 // an optional one that this kernel does not have
-	Forbidden Outcome = 4 // EPERM, EACCES or EROFS: the usual thing in a container
-	Failed    Outcome = 5
-)
-
 const noExec = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
 
 // Default is the list for a world. The order counts: /proc first, because the
@@ -97,52 +84,36 @@ func Default(w bootenv.World) []Action {
 	)
 }
 
-// Do does the actions in order, telling each outcome. None stops the next.
-func Do(list []Action, tell func(Action, Outcome, error)) {
-	for _, a := range list {
-		outcome, err := a.Do()
-		tell(a, outcome, err)
-	}
-}
-
-// Do does one action. The error is nil unless the outcome is Forbidden or Failed.
-func (a Action) Do() (Outcome, error) {
+// Do does one action. That it was so before, or that the kernel lacks an optional one, is no error.
+func (a Action) Do() error {
 	var err error
 	switch a.Op {
 	case Mount:
-		if MountPoint(a.Path) {
-			return Already, nil
+		if !MountPoint(a.Path) {
+			err = a.Mount()
 		}
-		err = a.Mount()
 	case Symlink:
 		err = unix.Symlink(a.Data, a.Path)
 	case Raise:
-		var high bool
-		if high, err = a.raise(); high {
-			return Already, nil
-		}
+		err = a.raise()
 	case Propagate:
 		err = unix.Mount("", a.Path, "", unix.MS_REC|unix.MS_SHARED, "")
 	default:
 		err = unix.EINVAL
 	}
-	switch {
-	case err == nil:
-		return Done, nil
-	case errors.Is(err, unix.EEXIST):
-		return Already, nil
-	case a.Optional && (errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV)):
-		return Absent, nil
-	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES), errors.Is(err, unix.EROFS):
-		return Forbidden, err
+	if err == unix.EEXIST || a.Optional && (err == unix.ENOENT || err == unix.ENODEV) {
+		return nil
 	}
-	return Failed, err
+	return err
 }
+
+// Forbidden reports whether an error of Do is the usual thing in a container.
+func Forbidden(err error) bool { return err == unix.EPERM || err == unix.EACCES || err == unix.EROFS }
 
 // Mount does a Mount, also over what is mounted there.
 func (a Action) Mount() error {
 	if !a.Optional { // the kernel makes the directories of optional ones, if it has them
-		if err := unix.Mkdir(a.Path, 0o755); err != nil && !errors.Is(err, unix.EEXIST) {
+		if err := unix.Mkdir(a.Path, 0o755); err != nil && err != unix.EEXIST {
 			return err
 		}
 	}
@@ -155,26 +126,19 @@ func (a Action) Mount() error {
 	}
 }
 
-// raise reports true if the setting was high enough already.
-func (a Action) raise() (bool, error) {
+func (a Action) raise() error {
 	b, err := proc.Read(a.Path, make([]byte, 64))
 	if err != nil {
-		return false, err
+		return err
 	}
 	want, err := strconv.Atoi(a.Data)
 	if err != nil {
-		return false, unix.EINVAL
+		return unix.EINVAL
 	}
 	if have, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil && have >= want {
-		return true, nil
+		return nil
 	}
-	fd, err := unix.Open(a.Path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return false, err
-	}
-	defer unix.Close(fd)
-	_, err = unix.Write(fd, []byte(a.Data))
-	return false, err
+	return proc.Write(a.Path, a.Data)
 }
 
 // MountPoint reports whether path is on another device than the directory

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sysmaster-go/sysmaster/init/bootenv"
 )
 
@@ -32,30 +34,33 @@ func TestMountPoint(t *testing.T) {
 	}
 }
 
-func TestOutcomes(t *testing.T) {
+func TestDo(t *testing.T) {
 	dir := t.TempDir()
 	number := filepath.Join(dir, "number")
 	if err := os.WriteFile(number, []byte("10\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
-		a    Action
-		want Outcome
+		a      Action
+		want   error
+		number string // in the file then
 	}{
-		{Action{Op: Mount, Path: "/proc", Type: "proc"}, Already},
-		{Action{Op: Symlink, Path: filepath.Join(dir, "l"), Data: "x"}, Done},
-		{Action{Op: Symlink, Path: filepath.Join(dir, "l"), Data: "x"}, Already},
-		{Action{Op: Raise, Path: number, Data: "5"}, Already},
-		{Action{Op: Raise, Path: number, Data: "512"}, Done},
-		{Action{Op: Raise, Path: number, Data: "512"}, Already},
-		{Action{Op: Raise, Path: number + "none", Data: "512", Optional: true}, Absent},
-		{Action{Op: Raise, Path: number + "none", Data: "512"}, Failed},
-		{Action{Op: Raise, Path: number, Data: "many"}, Failed},
-		{Action{Op: 77}, Failed},
+		{Action{Op: Mount, Path: "/proc", Type: "proc"}, nil, "10\n"},
+		{Action{Op: Symlink, Path: filepath.Join(dir, "l"), Data: "x"}, nil, "10\n"},
+		{Action{Op: Symlink, Path: filepath.Join(dir, "l"), Data: "y"}, nil, "10\n"},
+		{Action{Op: Raise, Path: number, Data: "5"}, nil, "10\n"},
+		{Action{Op: Raise, Path: number, Data: "512"}, nil, "512"},
+		{Action{Op: Raise, Path: number + "none", Data: "512", Optional: true}, nil, "512"},
+		{Action{Op: Raise, Path: number + "none", Data: "512"}, unix.ENOENT, "512"},
+		{Action{Op: Raise, Path: number, Data: "many"}, unix.EINVAL, "512"},
+		{Action{Op: 77}, unix.EINVAL, "512"},
 	} {
-		got, err := c.a.Do()
-		if got != c.want || (err != nil) != (got == Failed || got == Forbidden) {
-			t.Errorf("%q.Do() = %d, %v; want %d", c.a, got, err, c.want)
+		err := c.a.Do()
+		if b, _ := os.ReadFile(number); err != c.want || string(b) != c.number {
+			t.Errorf("%q.Do() = %v, the number is %q; want %v, %q", c.a, err, b, c.want, c.number)
 		}
+	}
+	if to, err := os.Readlink(filepath.Join(dir, "l")); to != "x" {
+		t.Errorf("the link leads to %q, %v; want x", to, err)
 	}
 }

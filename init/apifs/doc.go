@@ -4,5 +4,5 @@
 //
 // Nothing is ever mounted over what is already there, and nothing is mounted
 // anew: what an initramfs, a container manager or a previous init left stays.
-// In a container some actions are forbidden; that is an outcome, not an error.
+// In a container some actions are forbidden; those errors are Forbidden, and expected.
 package apifs

@@ -143,6 +143,17 @@ func Read(path string, buf []byte) ([]byte, error) {
 	return buf[:n], nil
 }
 
+// Write writes text into a file that is there.
+func Write(path, text string) error {
+	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	_, err = unix.Write(fd, []byte(text))
+	return err
+}
+
 // ReadStat reads /proc/PID/stat; false when there is no such process (or no
 // /proc). buf should have 1 KiB.
 func ReadStat(pid int, buf []byte) (Stat, bool) {

@@ -1,6 +1,7 @@
 package pid1
 
 import (
+	"errors"
 	"os"
 	"strconv"
 	"syscall"
@@ -117,11 +118,9 @@ func (k *keeper) lookAtReexec(now time.Time) {
 
 // startPreflight is step 2.
 func (k *keeper) startPreflight(now time.Time) {
-	r := &k.reexec
-	err := k.spawnPreflight(now)
-	if err != nil {
+	if err := k.spawnPreflight(now); err != nil {
 		k.endPreflight()
-		k.refused(r.request, err)
+		k.refused(k.reexec.request, err)
 	}
 }
 
@@ -129,11 +128,11 @@ func (k *keeper) spawnPreflight(now time.Time) error {
 	r := &k.reexec
 	for i := 0; k.store.Busy(); i++ { // an execution waits for every thread, also for one that hangs
 		if i == 100 {
-			return textError("the close of a descriptor hangs")
+			return errors.New("the close of a descriptor hangs")
 		}
 		_, _ = unix.Poll(nil, 1) // EINTR is as good
 	}
-	own, err := unix.Open("/proc/self/exe", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	own, err := program.Open(program.Self)
 	if err != nil {
 		return err
 	}
@@ -196,11 +195,11 @@ func (k *keeper) preflightEnded(e fdstore.Exit) {
 	var err error
 	switch {
 	case r.killed:
-		err = textError("its preflight did not end within " + k.cfg.Preflight.String())
+		err = errors.New("its preflight did not end within " + k.cfg.Preflight.String())
 	case !ok:
-		err = textError("its preflight reported nothing: " + event.Describe(e.Code, e.Status))
+		err = errors.New("its preflight reported nothing: " + event.Describe(e.Code, e.Status))
 	case problem != "":
-		err = textError(fdstore.Shorten(problem, fdstore.MaxReason))
+		err = errors.New(fdstore.Shorten(problem, fdstore.MaxReason))
 	case k.exchanging(): // meanwhile the core began to
 		again := r.request
 		r.asked = &again // its program stays open
@@ -214,15 +213,10 @@ func (k *keeper) preflightEnded(e fdstore.Exit) {
 	k.refused(r.request, err)
 }
 
-// textError is an error that is only said.
-type textError string
-
-func (e textError) Error() string { return string(e) }
-
 // execute is step 3; it returns only if that failed.
 func (k *keeper) execute(now time.Time) error {
 	r := &k.reexec
-	own, err := unix.Open("/proc/self/exe", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	own, err := program.Open(program.Self)
 	if err != nil {
 		return err
 	}
@@ -231,7 +225,7 @@ func (k *keeper) execute(now time.Time) error {
 	defer k.cfg.Signals.Release()
 	k.takeSignals(now)
 	if k.end.Verb != fdstore.VerbNone {
-		return textError("the machine is going down")
+		return errors.New("the machine is going down")
 	}
 	r.request.From, r.request.Result = k.cfg.Version, fdstore.ResultAdopted
 	before, sent := k.Outcome, k.core.outcomeSent

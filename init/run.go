@@ -62,10 +62,11 @@ func AcceptSignals() *process.Signals { return process.AcceptSignals() }
 // keeper, it returns the exit code for main to give to os.Exit. The caller
 // must not wait for children, and must not handle signals.
 func Run(cfg Config) int {
+	cfg = cfg.withDefaults()
 	if code, only := preflight(cfg); only {
 		return code
 	}
-	k := newKeeper(cfg.withDefaults())
+	k := newKeeper(cfg)
 	if !k.takeOver() {
 		k.settle()
 	}
@@ -144,7 +145,7 @@ func (k *keeper) limitStore() {
 	have, err := process.RaiseNOFILE(uint64(k.cfg.MaxFDs) + descriptorsSpare)
 	k.must("raise the limit of descriptors", err)
 	room := int(have) - descriptorsSpare
-	k.store.Limit(min(k.cfg.MaxFDs, max(room, int(have)/2)))
+	k.store.Max = min(k.cfg.MaxFDs, max(room, int(have)/2))
 }
 
 func (k *keeper) settlePID1() {

@@ -1,6 +1,7 @@
 package pid1
 
 import (
+	"errors"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -158,7 +159,7 @@ func (k *keeper) goBack(why string) {
 	s.probation = time.Time{}
 	s.request.Result, s.request.Reason = fdstore.ResultRolledBack, fdstore.Shorten(why, fdstore.MaxReason)
 	k.settled(s.request)
-	k.tell(event.Event{Kind: event.Upgrade, Text: "going back to core " + s.running.Version, Err: textError(why)})
+	k.tell(event.Event{Kind: event.Upgrade, Text: "going back to core " + s.running.Version, Err: errors.New(why)})
 }
 
 // succeed decides what a core's death means for its program. If it does not count, told is what the next

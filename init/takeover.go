@@ -1,6 +1,7 @@
 package pid1
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -21,18 +22,8 @@ func preflight(cfg Config) (code int, only bool) {
 	if os.Getenv(handover.EnvRole) != handover.RolePreflight {
 		return 0, false
 	}
-	report, err := strconv.Atoi(os.Getenv(handover.EnvReport))
-	if err != nil {
-		return 3, true
-	}
-	s, err := handover.Inherited()
-	if err == nil {
-		err = s.Check()
-	}
-	if err == nil {
-		err = newKeeper(cfg.withDefaults()).restore(s, time.Now())
-	}
-	if handover.Report(report, cfg.withDefaults().Version, err) != nil {
+	_, err := newKeeper(cfg).readState(false)
+	if handover.Report(handover.Number(handover.EnvReport), cfg.Version, err) != nil {
 		return 4, true
 	}
 	return 0, true
@@ -44,8 +35,9 @@ func (k *keeper) takeOver() bool {
 	if os.Getenv(handover.EnvState) == "" {
 		return false
 	}
+	k.settleProcess()
 	back, memory, own := os.Getenv(handover.EnvBack), handover.Number(handover.EnvState), handover.Number(handover.EnvOwn)
-	s, err := k.tryTakeOver(back != "")
+	s, err := k.readState(back != "")
 	if err != nil && back == "" {
 		k.tell(event.Event{Kind: event.Upgrade, Text: "this init cannot take over, going back", Err: err})
 		k.cfg.Signals.Hold()
@@ -80,14 +72,14 @@ func (k *keeper) takeOver() bool {
 	return true
 }
 
-// tryTakeOver survives a bug of ours, so that there is a way back. anyway: there is none.
-func (k *keeper) tryTakeOver(anyway bool) (s *handover.State, err error) {
+// readState survives a bug of ours, so that there is a way back. anyway: there is none, and what can be
+// taken over is.
+func (k *keeper) readState(anyway bool) (s *handover.State, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = textError("internal error while taking over")
+			err = errors.New("internal error while taking over")
 		}
 	}()
-	k.settleProcess()
 	if s, err = handover.Inherited(); err != nil {
 		return nil, err
 	}

@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sysmaster-go/sysmaster/state/fdstore"
 )
 
 // The environment; doc.go has the roles.
@@ -12,7 +14,7 @@ const (
 	EnvOwn    = "SYSMASTER_OWN"
 	EnvBack   = "SYSMASTER_BACK"
 	EnvReport = "SYSMASTER_REPORT"
-	EnvRole   = "SYSMASTER_ROLE"
+	EnvRole   = fdstore.EnvRole
 
 	RolePreflight = "preflight"
 )
@@ -30,14 +32,23 @@ func Name(variable string) bool {
 	return name == EnvState || name == EnvOwn || name == EnvBack || name == EnvReport || name == EnvRole
 }
 
-// NewReport makes the memfd that a preflight writes into; close-on-exec.
-func NewReport() (int, error) {
-	fd, err := unix.MemfdCreate("report", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+// NewMemory makes a memfd of fixed size: who gets it may write what it likes into it, or map it, but can
+// neither grow nor shrink it. It is close-on-exec.
+func NewMemory(name string, size int64) (int, error) {
+	return sealed(name, unix.F_SEAL_GROW|unix.F_SEAL_SHRINK, func(fd int) error { return unix.Ftruncate(fd, size) })
+}
+
+func sealed(name string, seals int, fill func(fd int) error) (int, error) {
+	const flags = unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
+	fd, err := unix.MemfdCreate(name, flags|unix.MFD_NOEXEC_SEAL)
+	if err == unix.EINVAL { // a kernel before 6.3
+		fd, err = unix.MemfdCreate(name, flags)
+	}
 	if err != nil {
 		return -1, err
 	}
-	if err = unix.Ftruncate(fd, reportSize); err == nil {
-		_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_GROW|unix.F_SEAL_SHRINK|unix.F_SEAL_SEAL)
+	if err = fill(fd); err == nil {
+		_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, seals|unix.F_SEAL_SEAL)
 	}
 	if err != nil {
 		_ = unix.Close(fd)
@@ -45,6 +56,9 @@ func NewReport() (int, error) {
 	}
 	return fd, nil
 }
+
+// NewReport makes the memory that a preflight writes into.
+func NewReport() (int, error) { return NewMemory("report", reportSize) }
 
 // Report writes a preflight's finding: the program's version, and why it cannot take over.
 func Report(fd int, version string, problem error) error {
@@ -81,25 +95,16 @@ func ReadReport(fd int) (version, problem string, ok bool) {
 
 // Write puts the state into a sealed memfd; close-on-exec.
 func (s *State) Write() (int, error) {
-	fd, err := unix.MemfdCreate("handover", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
-	if err != nil {
-		return -1, err
-	}
-	for b := s.Encode(); len(b) > 0 && err == nil; {
-		var n int
-		if n, err = unix.Write(fd, b); err == unix.EINTR {
-			err = nil
+	return sealed("handover", unix.F_SEAL_WRITE|unix.F_SEAL_GROW|unix.F_SEAL_SHRINK, func(fd int) error {
+		for b := s.Encode(); len(b) > 0; {
+			n, err := unix.Write(fd, b)
+			if err != nil && err != unix.EINTR {
+				return err
+			}
+			b = b[max(n, 0):]
 		}
-		b = b[max(n, 0):]
-	}
-	if err == nil {
-		_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_WRITE|unix.F_SEAL_GROW|unix.F_SEAL_SHRINK|unix.F_SEAL_SEAL)
-	}
-	if err != nil {
-		_ = unix.Close(fd)
-		return -1, err
-	}
-	return fd, nil
+		return nil
+	})
 }
 
 // Read reads the state from the memfd.

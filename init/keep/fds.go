@@ -16,17 +16,14 @@ const MaxDoors = 8
 
 // FDs is the descriptors kept for the core.
 type FDs struct {
-	Closer // of what is dropped
+	Closer     // of what is dropped
+	Max    int // descriptors; lowered, what is there stays
 	fds    map[string]int
-	max    int
 	doors  []int // descriptors under fdstore.DoorPrefix, in no order
 }
 
 // NewFDs is an empty store for at most max descriptors.
-func NewFDs(max int) *FDs { return &FDs{fds: make(map[string]int), max: max} }
-
-// Limit sets how many descriptors are kept at most; what is there stays.
-func (s *FDs) Limit(max int) { s.max = max }
+func NewFDs(max int) *FDs { return &FDs{fds: make(map[string]int), Max: max} }
 
 // Get gives the descriptor under key; it stays the store's.
 func (s *FDs) Get(key string) (int, bool) { fd, ok := s.fds[key]; return fd, ok }
@@ -37,7 +34,7 @@ func (s *FDs) Put(key string, fd int) syscall.Errno {
 		return unix.EMFILE // the kernel had no room for it in our table
 	}
 	old, replaces := s.fds[key]
-	if !replaces && len(s.fds) >= s.max {
+	if !replaces && len(s.fds) >= s.Max {
 		s.Close(fd)
 		return unix.ENOSPC
 	}

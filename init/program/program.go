@@ -52,16 +52,17 @@ func Above(fd int) (int, error) {
 	return moved, nil
 }
 
+// Self is the path of the program that runs, whatever has become of its file.
+const Self = "/proc/self/exe"
+
 // OpenSelf opens the file from which this program was started, or what has replaced it.
 func OpenSelf() (int, error) {
-	const self = "/proc/self/exe"
-	if path, err := os.Readlink(self); err == nil {
-		fd, err := unix.Open(strings.TrimSuffix(path, " (deleted)"), unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
-		if err == nil {
+	if path, err := os.Readlink(Self); err == nil {
+		if fd, err := Open(strings.TrimSuffix(path, " (deleted)")); err == nil {
 			return fd, nil
 		}
 	}
-	return unix.Open(self, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	return Open(Self)
 }
 
 // Identity is what a file is, whatever its descriptor.

@@ -97,9 +97,8 @@ func (k *keeper) readState(anyway bool) (s *handover.State, err error) {
 func (k *keeper) handOver(now time.Time, own int) (*handover.State, error) {
 	c := handover.NewClock(now)
 	s := &handover.State{Version: k.cfg.Version, Known: k.Known}
-	deaths, fails := k.history.Deaths()
-	s.Fails = fails
-	for _, t := range deaths {
+	s.Fails = k.history.Fails
+	for _, t := range k.history.Own {
 		s.Deaths = append(s.Deaths, c.Out(t))
 	}
 	s.StartAt = c.Out(k.startAt)
@@ -154,11 +153,10 @@ func (k *keeper) restore(s *handover.State, now time.Time) error {
 		return handover.ErrBounds
 	}
 	k.Known = s.Known
-	deaths := make([]time.Time, len(s.Deaths))
-	for i, at := range s.Deaths {
-		deaths[i] = c.In(at)
+	k.history, k.startAt = policy.History{Fails: s.Fails}, c.In(s.StartAt)
+	for _, at := range s.Deaths {
+		k.history.Own = append(k.history.Own, c.In(at))
 	}
-	k.history, k.startAt = policy.NewHistory(deaths, s.Fails), c.In(s.StartAt)
 	k.rescue = rescueState{stage: policy.Stage(s.Rescue.Stage), pid: s.Rescue.PID, next: s.Rescue.Next, started: c.In(s.Rescue.Started)}
 	k.rescue.since, k.rescue.used = c.Now, consoleUsed()
 	k.exits.Restore(s.Exits, s.NextExit)

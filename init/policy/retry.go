@@ -35,32 +35,32 @@ func (r Retry) Of(s Stage) Retry {
 
 // History is the deaths so far.
 type History struct {
-	own   []time.Time // self-inflicted, within the window
-	dead  int         // self-inflicted, in a row without a completed turn
-	fails int         // deaths of any kind in a row without one
+	Own   []time.Time // self-inflicted, within the window
+	Fails int         // deaths of any kind in a row without a completed turn
+	dead  int         // those of them that were self-inflicted
 }
 
 // Died records a death and gives the delay before the next start, or gives up.
 func (h *History) Died(r Retry, now time.Time, cause fdstore.Cause, turned bool) (delay time.Duration, giveUp bool) {
 	if turned {
-		h.fails, h.dead = 0, 0
+		h.Fails, h.dead = 0, 0
 	}
-	h.fails++
+	h.Fails++
 	if cause == fdstore.CauseExit || cause.SelfInflicted() {
 		h.dead++
-		kept := h.own[:0]
-		for _, t := range h.own {
+		kept := h.Own[:0]
+		for _, t := range h.Own {
 			if now.Sub(t) < r.Window {
 				kept = append(kept, t)
 			}
 		}
-		h.own = append(kept, now)
-		if len(h.own) > r.Deaths || h.dead > r.Deaths {
+		h.Own = append(kept, now)
+		if len(h.Own) > r.Deaths || h.dead > r.Deaths {
 			*h = History{}
 			return 0, true
 		}
 	}
-	late := h.fails - 2
+	late := h.Fails - 2
 	if cause == fdstore.CauseKill {
 		late -= spared
 	}
@@ -73,12 +73,6 @@ func (h *History) Died(r Retry, now time.Time, cause fdstore.Cause, turned bool)
 // spared is how many kills by others in a row are answered at once although no turn was completed
 // in between: with many units the first one takes a while, and it is not the core's fault.
 const spared = 8
-
-// Deaths gives what NewHistory takes.
-func (h *History) Deaths() (own []time.Time, fails int) { return h.own, h.fails }
-
-// NewHistory continues a history of another process.
-func NewHistory(own []time.Time, fails int) History { return History{own: own, fails: fails} }
 
 // CauseOfRefusal classifies an execution that failed. That there are no process numbers or no
 // memory, or that the file is being written, passes and is nobody's fault.

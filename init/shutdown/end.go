@@ -2,6 +2,7 @@ package shutdown
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -116,7 +117,7 @@ func (e hookError) Error() string {
 	if e < 0 {
 		return "ended by a signal"
 	}
-	return "it failed with exit status " + count(int(e), "")
+	return "it failed with exit status " + strconv.Itoa(int(e))
 }
 
 func swapoff(path string) error {

@@ -6,7 +6,10 @@ import (
 	"time"
 )
 
-const headerSize = 4
+const (
+	headerSize  = 4
+	wireVersion = 1 // the version byte: all kinds have had one form so far
+)
 
 // codec walks over a message's fields, writing or reading each: there is one
 // list of fields per kind (fields), so that the two directions cannot differ.
@@ -19,7 +22,7 @@ type codec struct {
 // Append encodes m behind dst. The descriptor is not part of the bytes. The
 // error is ErrUnknownKind, ErrKey or ErrBounds; dst is then returned as it was.
 func Append(dst []byte, m Message) ([]byte, error) {
-	c := codec{buf: append(dst, 'S', 'M', wireVersion(m.Kind), byte(m.Kind))}
+	c := codec{buf: append(dst, 'S', 'M', wireVersion, byte(m.Kind))}
 	c.fields(&m)
 	if c.failure == nil && len(c.buf)-len(dst) > MaxMessage {
 		c.failure = ErrBounds
@@ -40,7 +43,7 @@ func Decode(p []byte) (Message, error) {
 		return m, ErrMalformed
 	}
 	m.Kind = Kind(p[3])
-	if p[2] != wireVersion(m.Kind) {
+	if p[2] != wireVersion {
 		return m, ErrVersion
 	}
 	c := codec{buf: p[headerSize:], decode: true}
@@ -53,9 +56,6 @@ func Decode(p []byte) (Message, error) {
 	}
 	return m, nil
 }
-
-// wireVersion is the version byte of a kind: all have had one form so far.
-func wireVersion(Kind) byte { return 1 }
 
 // fields is the wire format.
 func (c *codec) fields(m *Message) {

@@ -90,4 +90,6 @@ func (c Cmdline) Bool(key string) bool {
 	return on
 }
 
-func sameKey(a, b string) bool { return strings.ReplaceAll(a, "_", "-") == strings.ReplaceAll(b, "_", "-") }
+func sameKey(a, b string) bool {
+	return strings.ReplaceAll(a, "_", "-") == strings.ReplaceAll(b, "_", "-")
+}

@@ -94,11 +94,11 @@ func (k *keeper) signalsWaiting() bool {
 // overdue does what the core should have done.
 func (k *keeper) overdue(now time.Time) {
 	for n := range k.pending {
-		if p := k.pending[n]; p.id != 0 && p.verb != fdstore.VerbNone && !now.Before(p.due) {
+		if p := k.pending[n]; p.verb != fdstore.VerbNone && due(p.due, now) {
 			k.endWith(fdstore.Shutdown{Verb: p.verb}, "the core does not take the request")
 		}
 	}
-	if k.Intent.Verb != fdstore.VerbNone && !now.Before(k.intentDue) {
+	if due(k.intentDue, now) {
 		k.endWith(k.Intent, "the core took the request and did not carry it out in time")
 	}
 }

@@ -94,9 +94,8 @@ func (k *keeper) settled(u fdstore.Upgrade) {
 func (k *keeper) lookAtReexec(now time.Time) {
 	r := &k.reexec
 	switch {
-	case r.pid != 0 && !r.killed && !now.Before(r.due):
-		r.killed = true
-		r.due = now.Add(time.Hour)
+	case due(r.due, now):
+		r.killed, r.due = true, time.Time{}
 		if err := unix.Kill(r.pid, unix.SIGKILL); err != nil { // it stays ours until it is reaped
 			k.tell(event.Event{Kind: event.Internal, Text: "cannot kill the preflight", Err: err})
 		}
@@ -184,7 +183,7 @@ func (k *keeper) closeReport() {
 	if k.reexec.report > 0 {
 		keep.Release(k.reexec.report)
 	}
-	k.reexec.report, k.reexec.pid = 0, 0
+	k.reexec.report, k.reexec.pid, k.reexec.due = 0, 0, time.Time{}
 }
 
 // preflightEnded is step 3, or its refusal.

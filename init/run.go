@@ -269,40 +269,33 @@ func (k *keeper) wait() {
 // timeout is how long nothing is due, rounded up to milliseconds.
 func (k *keeper) timeout(now time.Time) time.Duration {
 	d := time.Hour
-	until := func(t time.Time) { d = min(d, t.Sub(now)) }
+	until := func(t time.Time) {
+		if !t.IsZero() {
+			d = min(d, t.Sub(now))
+		}
+	}
 	switch c := &k.core; {
 	case k.rescue.alone():
-		if at := k.waited(); !at.IsZero() {
-			until(at)
-		}
+		until(k.waited())
 	case c.PID == 0:
-		until(k.startAt)
-	case c.PID != 0 && !c.killAt.IsZero():
+		d = k.startAt.Sub(now)
+	case !c.killAt.IsZero():
 		until(c.killAt)
 		if c.words > 0 && !c.killed {
 			until(now.Add(sayingCheck))
 		}
-	case c.PID != 0:
-		if at := c.watch.Deadline(k.limits()); !at.IsZero() {
-			until(at)
-		}
+	default:
+		until(c.watch.Deadline(k.limits()))
 	}
 	for n := range k.pending {
-		if p := &k.pending[n]; p.id != 0 && p.verb != fdstore.VerbNone {
+		if p := &k.pending[n]; p.verb != fdstore.VerbNone {
 			until(p.due)
 		}
 	}
-	if k.Intent.Verb != fdstore.VerbNone {
-		until(k.intentDue)
-	}
-	if k.reexec.pid != 0 {
-		until(k.reexec.due)
-	}
-	for _, at := range [...]time.Time{k.trialDue(), k.programs.probation} {
-		if !at.IsZero() {
-			until(at)
-		}
-	}
+	until(k.intentDue)
+	until(k.reexec.due)
+	until(k.trialDue())
+	until(k.programs.probation)
 	if k.full {
 		until(k.nextCount)
 	}
@@ -314,6 +307,9 @@ func (k *keeper) timeout(now time.Time) time.Duration {
 	}
 	return max(d, 0) + time.Millisecond - 1
 }
+
+// due reports whether a time has come; the zero time never does.
+func due(at, now time.Time) bool { return !at.IsZero() && !now.Before(at) }
 
 // tell hands an event to the observer and, if it concerns everybody, the console.
 func (k *keeper) tell(e event.Event) {

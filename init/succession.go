@@ -202,7 +202,7 @@ func ending(e fdstore.Exit) string {
 // lookAtTrial ends what takes too long.
 func (k *keeper) lookAtTrial(now time.Time) {
 	s, c := &k.programs, &k.core
-	if at := k.trialDue(); !at.IsZero() && !now.Before(at) {
+	if due(k.trialDue(), now) {
 		switch {
 		case c.trial:
 			c.late = true
@@ -213,7 +213,7 @@ func (k *keeper) lookAtTrial(now time.Time) {
 			k.refused(s.request, unix.ETIMEDOUT)
 		}
 	}
-	if !s.probation.IsZero() && !now.Before(s.probation) {
+	if due(s.probation, now) {
 		s.probation, s.aboutSent = time.Time{}, false
 	}
 }

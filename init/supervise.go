@@ -43,7 +43,7 @@ func (k *keeper) supervise(now time.Time) {
 	case c.PID == 0 && !k.rescue.alone() && !now.Before(k.startAt):
 		k.startCore(now)
 	case k.rescue.alone():
-		if at := k.waited(); !at.IsZero() && !now.Before(at) && !k.stillUsed(now) {
+		if due(k.waited(), now) && !k.stillUsed(now) {
 			k.happened(now, policy.Waited)
 		}
 	case c.PID != 0 && !c.killAt.IsZero() && (!now.Before(c.killAt) || !c.killed && k.saidAll()):

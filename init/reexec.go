@@ -69,7 +69,7 @@ func (k *keeper) askedAgain(u fdstore.Upgrade) bool {
 	case k.Outcome.ID == u.ID:
 		k.core.outcomeSent = false
 		return true
-	case k.programs.candidate.FD > 0 && k.programs.request.ID == u.ID:
+	case k.programs.candidate.Held() && k.programs.request.ID == u.ID:
 		return true
 	}
 	return r.asked != nil && r.asked.ID == u.ID || r.pid != 0 && r.request.ID == u.ID

@@ -28,7 +28,7 @@ import (
 
 // succession is what init knows of the core's programs.
 type succession struct {
-	running, previous, candidate program.Program
+	running, previous, candidate handover.Binary
 
 	request   fdstore.Upgrade // that brought the candidate, or what runs
 	askedAt   time.Time       // the core that asked has to end by itself
@@ -41,21 +41,20 @@ type succession struct {
 // openCore gives the path by which the next core is executed, and whether it is on trial.
 func (k *keeper) openCore() (path string, trial bool) {
 	s := &k.programs
-	if s.candidate.FD > 0 {
-		return handover.FDPath(s.candidate.FD), true
+	if s.candidate.Held() {
+		return handover.FDPath(s.candidate.File.FD), true
 	}
-	if s.running.FD == 0 {
-		fd, err := program.Open(k.cfg.Core.Path)
+	if !s.running.Held() {
+		p, err := program.Load(k.cfg.Core.Path)
 		if err != nil {
 			return k.cfg.Core.Path, false // whose execution says what is wrong
 		}
-		s.running = program.Program{FD: fd, Path: k.cfg.Core.Path}
-		s.installed = program.Identity(fd)
+		s.running, s.installed = p, p.File.Identity()
 	}
-	if unix.Access(handover.FDPath(s.running.FD), unix.F_OK) != nil {
+	if unix.Access(handover.FDPath(s.running.File.FD), unix.F_OK) != nil {
 		return s.running.Path, false // no /proc: perhaps the file is still there
 	}
-	return handover.FDPath(s.running.FD), false
+	return handover.FDPath(s.running.File.FD), false
 }
 
 // procAgain mounts /proc anew if it is gone or covered: programs are executed by their descriptors,
@@ -86,7 +85,7 @@ func (k *keeper) coreNotExecuted(trial bool, err error) (handled bool) {
 // exchanging reports that another program is about to be the core, or is on trial, or has not been
 // told that it may act: none of that is handed over.
 func (k *keeper) exchanging() bool {
-	return k.core.trial || k.core.adopted || k.programs.candidate.FD > 0
+	return k.core.trial || k.core.adopted || k.programs.candidate.Held()
 }
 
 // coreAsked takes a candidate.
@@ -97,12 +96,12 @@ func (k *keeper) coreAsked(now time.Time, m fdstore.Message) {
 		k.refused(m.Upgrade, unix.EBUSY)
 		return
 	}
-	fd, err := program.Above(m.FD)
+	p, err := program.Hold(m.FD, k.cfg.Core.Path, m.Upgrade.To)
 	if err != nil {
 		k.refused(m.Upgrade, err)
 		return
 	}
-	s.candidate = program.Program{FD: fd, Path: k.cfg.Core.Path, Version: m.Upgrade.To}
+	s.candidate = p
 	s.request, s.askedAt = m.Upgrade, now
 }
 
@@ -110,19 +109,19 @@ func (k *keeper) coreAsked(now time.Time, m fdstore.Message) {
 // before, when a core ended in order (daemon-reexec). What runs may be of another path.
 func (k *keeper) noticeReplacement(e fdstore.Exit) {
 	s := &k.programs
-	if e.Code != proc.CLDExited || e.Status != 0 || s.candidate.FD > 0 || s.running.FD == 0 {
+	if e.Code != proc.CLDExited || e.Status != 0 || s.candidate.Held() || !s.running.Held() {
 		return
 	}
-	fd, err := program.Open(k.cfg.Core.Path)
+	p, err := program.Load(k.cfg.Core.Path)
 	if err != nil {
 		return
 	}
-	was, is := s.installed, program.Identity(fd)
-	if s.installed = is; is == was || is == program.Identity(s.running.FD) {
-		keep.Release(fd)
+	was, is := s.installed, p.File.Identity()
+	if s.installed = is; is == was || is == s.running.File.Identity() {
+		p.Release()
 		return
 	}
-	s.candidate = program.Program{FD: fd, Path: k.cfg.Core.Path}
+	s.candidate = p
 	s.request = fdstore.Upgrade{Target: fdstore.TargetCore, To: "as installed"}
 }
 
@@ -136,7 +135,7 @@ func (k *keeper) healthy(now time.Time, version string) {
 	}
 	k.core.trial = false
 	s.previous.Release()
-	s.previous, s.running, s.candidate = s.running, s.candidate, program.Program{}
+	s.previous, s.running, s.candidate = s.running, s.candidate, handover.Binary{}
 	s.running.Version = version
 	s.request.From, s.request.To, s.request.Result, s.request.Reason = s.previous.Version, version, fdstore.ResultAdopted, ""
 	s.probation, s.deaths = now.Add(k.cfg.Probation), 0
@@ -148,13 +147,13 @@ func (k *keeper) healthy(now time.Time, version string) {
 // goBack gives the candidate up, or what runs on probation. The next core is the old program.
 func (k *keeper) goBack(why string) {
 	s := &k.programs
-	if s.candidate.FD > 0 {
+	if s.candidate.Held() {
 		s.candidate.Release()
 		s.request.From = s.running.Version
 	} else {
 		s.request.From = s.previous.Version
 		s.running.Release()
-		s.running, s.previous = s.previous, program.Program{}
+		s.running, s.previous = s.previous, handover.Binary{}
 	}
 	s.probation = time.Time{}
 	s.request.Result, s.request.Reason = fdstore.ResultRolledBack, fdstore.Shorten(why, fdstore.MaxReason)
@@ -173,7 +172,7 @@ func (k *keeper) succeed(now time.Time, e fdstore.Exit, cause fdstore.Cause) (to
 	case c.trial:
 		k.goBack("it died on trial, before it reported healthy: " + ending(e))
 		return fdstore.CauseTrial
-	case s.candidate.FD > 0:
+	case s.candidate.Held():
 		return fdstore.CauseReplaced // what asked for it ended, as it should
 	case now.Before(s.probation) && cause != fdstore.CauseKill:
 		if s.deaths++; s.deaths < 2 {
@@ -182,7 +181,7 @@ func (k *keeper) succeed(now time.Time, e fdstore.Exit, cause fdstore.Cause) (to
 		k.goBack("it died by itself a second time within its probation: " + cause.String() + ", " + ending(e))
 		return fdstore.CauseProbation
 	}
-	if k.noticeReplacement(e); s.candidate.FD > 0 {
+	if k.noticeReplacement(e); s.candidate.Held() {
 		return fdstore.CauseReplaced
 	}
 	return fdstore.CauseNone
@@ -223,7 +222,7 @@ func (k *keeper) trialDue() time.Time {
 	switch {
 	case k.core.PID != 0 && k.core.trial:
 		return k.core.started.Add(k.cfg.TrialTimeout)
-	case k.core.PID != 0 && k.programs.candidate.FD > 0:
+	case k.core.PID != 0 && k.programs.candidate.Held():
 		return k.programs.askedAt.Add(k.cfg.TrialTimeout)
 	}
 	return time.Time{}
@@ -234,41 +233,32 @@ func (k *keeper) about(now time.Time) fdstore.About {
 	s := &k.programs
 	return fdstore.About{
 		Version: k.cfg.Version, Protected: k.cfg.Signals.Sealed(),
-		Previous: s.previous.Version, Held: s.previous.FD > 0, Probation: max(0, s.probation.Sub(now)),
+		Previous: s.previous.Version, Held: s.previous.Held(), Probation: max(0, s.probation.Sub(now)),
 	}
 }
 
 // handOverPrograms and restorePrograms carry them over an execution of init.
-func (k *keeper) handOverPrograms(s *handover.State, c handover.Clock, identify func(string, int) handover.FD) {
+func (k *keeper) handOverPrograms(s *handover.State, c handover.Clock) {
 	p := &k.programs
-	s.Installed = p.installed
-	if p.running.FD > 0 {
-		s.Running = handover.Binary{File: identify("running", p.running.FD), Path: p.running.Path, Version: p.running.Version}
-	}
-	if p.previous.FD > 0 {
-		s.Previous = handover.Binary{
-			File: identify("previous", p.previous.FD), Path: p.previous.Path, Version: p.previous.Version, Deadline: c.Out(p.probation),
-		}
-	}
+	s.Installed, s.Running, s.Previous = p.installed, p.running, p.previous
+	s.Previous.Deadline = c.Out(p.probation)
 }
 
 func (k *keeper) restorePrograms(s *handover.State, c handover.Clock) {
-	take := func(b handover.Binary) program.Program {
-		if b.File == (handover.FD{}) || b.File.Check() != nil {
-			return program.Program{}
+	for _, b := range [...]*handover.Binary{&s.Running, &s.Previous} {
+		if b.File.Check() != nil { // also if there is none
+			*b = handover.Binary{}
 		}
-		return program.Program{FD: b.File.FD, Path: b.Path, Version: b.Version}
 	}
-	k.programs.running, k.programs.previous = take(s.Running), take(s.Previous)
-	k.programs.installed = s.Installed
-	k.programs.probation = c.In(s.Previous.Deadline)
-	k.programs.request = s.Outcome
+	k.programs = succession{
+		installed: s.Installed, running: s.Running, previous: s.Previous, probation: c.In(s.Previous.Deadline), request: s.Outcome,
+	}
 }
 
 // releasePrograms lets go of files that may have no name any more, which would keep their file
 // system from becoming read-only.
 func (k *keeper) releasePrograms() {
-	for _, p := range [...]*program.Program{&k.programs.running, &k.programs.previous, &k.programs.candidate} {
+	for _, p := range [...]*handover.Binary{&k.programs.running, &k.programs.previous, &k.programs.candidate} {
 		p.Release()
 	}
 }

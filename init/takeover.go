@@ -141,7 +141,7 @@ func (k *keeper) handOverFDs(s *handover.State, c handover.Clock, own int) (err 
 	if k.core.words > 0 {
 		s.Core.Words = identify("last words", k.core.words)
 	}
-	k.handOverPrograms(s, c, identify)
+	k.handOverPrograms(s, c)
 	s.Own = identify("own program", own)
 	return err
 }

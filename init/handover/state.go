@@ -92,6 +92,17 @@ type Binary struct {
 	Deadline int64 // Previous: until then init goes back to it by itself
 }
 
+// Held reports whether there is one.
+func (b *Binary) Held() bool { return b.File.FD > 0 }
+
+// Release closes it; the zero value is none.
+func (b *Binary) Release() {
+	if b.Held() {
+		_ = unix.Close(b.File.FD) // it was read only
+	}
+	*b = Binary{}
+}
+
 // Rescue is the use of the console without a core.
 type Rescue struct {
 	Stage   uint8 // of policy.Stage
@@ -128,6 +139,9 @@ func Identify(key string, fd int) (FD, error) {
 	err := unix.Fstat(fd, &st)
 	return FD{Key: key, FD: fd, Dev: uint64(st.Dev), Ino: st.Ino, Kind: st.Mode & unix.S_IFMT}, err
 }
+
+// Identity is what it refers to, whatever its number.
+func (f FD) Identity() FD { return FD{Dev: f.Dev, Ino: f.Ino, Kind: f.Kind} }
 
 // Check reports why a descriptor is not what it was.
 func (f FD) Check() error {

@@ -10,21 +10,6 @@ import (
 	"github.com/sysmaster-go/sysmaster/init/keep"
 )
 
-// Program is one that is held open.
-type Program struct {
-	FD      int // 0: none
-	Path    string
-	Version string
-}
-
-// Release closes it; the zero value is none.
-func (p *Program) Release() {
-	if p.FD > 0 {
-		keep.Release(p.FD)
-	}
-	*p = Program{}
-}
-
 // Open opens a regular file for reading and execution, without waiting for anybody.
 func Open(path string) (int, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
@@ -39,17 +24,31 @@ func Open(path string) (int, error) {
 		keep.Release(fd)
 		return 0, err
 	}
-	return Above(fd)
+	return fd, nil
 }
 
-// Above moves a descriptor out of the way of those that children get by number.
-func Above(fd int) (int, error) {
+// Hold takes over the descriptor of a core's program, out of the way of those that children get by number.
+func Hold(fd int, path, version string) (handover.Binary, error) {
 	moved, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 16)
 	keep.Release(fd)
 	if err != nil {
-		return 0, err
+		return handover.Binary{}, err
 	}
-	return moved, nil
+	file, err := handover.Identify("program", moved)
+	if err != nil {
+		keep.Release(moved)
+		return handover.Binary{}, err
+	}
+	return handover.Binary{File: file, Path: path, Version: version}, nil
+}
+
+// Load opens the core's program at a path.
+func Load(path string) (handover.Binary, error) {
+	fd, err := Open(path)
+	if err != nil {
+		return handover.Binary{}, err
+	}
+	return Hold(fd, path, "")
 }
 
 // Self is the path of the program that runs, whatever has become of its file.
@@ -63,14 +62,4 @@ func OpenSelf() (int, error) {
 		}
 	}
 	return Open(Self)
-}
-
-// Identity is what a file is, whatever its descriptor.
-func Identity(fd int) handover.FD {
-	f, err := handover.Identify("", fd)
-	if err != nil {
-		return handover.FD{}
-	}
-	f.FD = 0
-	return f
 }

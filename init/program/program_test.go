@@ -19,13 +19,13 @@ func TestOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]error{"file": nil, "fifo": unix.EACCES, ".": unix.EACCES, "none": unix.ENOENT} {
-		fd, err := Open(path(name))
-		if err != want || err == nil && fd < 16 {
-			t.Errorf("Open(%s) = %d, %v; want %v", name, fd, err, want)
+		p, err := Load(path(name))
+		fd := p.File.FD
+		if err != want || err == nil && (fd < 16 || p.File.Check() != nil) {
+			t.Errorf("Load(%s) = %+v, %v; want %v", name, p, err, want)
 		}
-		p := Program{FD: fd, Path: name}
 		p.Release()
-		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); fd > 0 && err != unix.EBADF || p != (Program{}) {
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); fd > 0 && err != unix.EBADF || p.Held() {
 			t.Errorf("Release leaves %d open: %v", fd, err)
 		}
 	}
@@ -37,22 +37,26 @@ func TestIdentity(t *testing.T) {
 	if err := os.WriteFile(path, nil, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	one, err := Open(path)
+	one, err := Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Close(one)
-	two, err := Open(path)
+	defer one.Release()
+	two, err := Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Close(two)
-	self, err := OpenSelf()
+	defer two.Release()
+	fd, err := OpenSelf()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Close(self)
-	if Identity(one) != Identity(two) || Identity(one) == Identity(self) {
-		t.Errorf("identities %v, %v, and of another file %v", Identity(one), Identity(two), Identity(self))
+	self, err := Hold(fd, "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer self.Release()
+	if a, b, c := one.File.Identity(), two.File.Identity(), self.File.Identity(); a != b || a == c {
+		t.Errorf("identities %v, %v, and of another file %v", a, b, c)
 	}
 }

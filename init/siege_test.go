@@ -173,7 +173,7 @@ func coreManyOrphans(b *testbed) {
 			b.kept.Expect[pid] = true
 			b.must(b.Register(pid, startTime(pid)))
 		}
-		b.kept.Service = b.startOrphanage(siege(3_000, 40_000), uintptr(pipe[1])) // closes it after half of them
+		b.kept.Service = b.startOrphanage(siege(3_000, 100_000), uintptr(pipe[1])) // closes it after half of them
 		b.kept.Notes = []string{time.Now().Format(time.RFC3339Nano)}
 		b.put("barrier", b.fds["memory"])
 		b.die(unix.SIGKILL)

@@ -152,6 +152,34 @@ func TestStoreRefuses(t *testing.T) {
 	}
 }
 
+// TestFilesTooBigForTheStore cost their unit, and not the commits of all others, at the first load and at a reload.
+func TestFilesTooBigForTheStore(t *testing.T) {
+	bad := func(n unit.Name) *unit.Spec {
+		return &unit.Spec{Name: n, Load: unit.LoadLoaded, Settings: []unit.Setting{{Section: "Unit", Key: "Description", Value: strings.Repeat("x", 2<<20)}}}
+	}
+	log, _, err := state.Open(state.Config{FS: &statetest.FS{}})
+	require.NoError(t, err)
+	specs := parse(t, "up.service:\ndown.service:\nother.service:")
+	specs["first.service"] = bad("first.service")
+	b := &bench{load: loader(specs)}
+	e := newToyEngine(t, b, log, "")
+	start := func(n unit.Name) *Response {
+		r := ask(e, b, OpJob{Unit: n, Type: unit.JobStart, Mode: unit.ModeReplace})
+		settleToy(t, e, b)
+		return r
+	}
+	require.NoError(t, start("up.service").Err)
+	ask(e, b, OpLoad{Unit: "down.service"})
+	require.ErrorIs(t, start("first.service").Err, ErrLoad)
+	specs["up.service"], specs["down.service"] = bad("up.service"), bad("down.service")
+	ask(e, b, OpReload{})
+	settleToy(t, e, b)
+	require.NoError(t, e.storeErr)
+	require.Equal(t, unit.Active, e.View().Unit("up.service").State.Active, "it runs on as it was started")
+	require.ErrorIs(t, start("down.service").Err, ErrLoad)
+	require.NoError(t, start("other.service").Err)
+}
+
 // TestLoadThatHangs: it holds up who needs it, for a time, and nobody else.
 func TestLoadThatHangs(t *testing.T) {
 	specs := parse(t, "a.service:\nb.service:")

@@ -111,10 +111,7 @@ func (e *Engine) adopt(x *entry, spec *unit.Spec) *entry {
 
 func (e *Engine) adoptSpec(x *entry, spec *unit.Spec) *entry {
 	e.further()
-	if n := len(encodeSpec(spec)); n > maxSpec {
-		spec = &unit.Spec{Name: spec.Name, Aliases: spec.Aliases, Load: unit.LoadError, FragmentPath: spec.FragmentPath,
-			LoadError: "its files are too big: " + strconv.Itoa(n) + " bytes of settings, at most " + strconv.Itoa(maxSpec)}
-	}
+	spec = bounded(spec)
 	x.stale, x.loaded, x.specDirty = false, true, true
 	if x.u != nil { // its file was gone, and was looked for again
 		e.respec(x, spec)
@@ -125,6 +122,16 @@ func (e *Engine) adoptSpec(x *entry, spec *unit.Spec) *entry {
 	e.publish(UnitNew{x.name})
 	e.touch(x)
 	return x
+}
+
+// bounded is spec, or what stands for one that the store would not take.
+func bounded(spec *unit.Spec) *unit.Spec {
+	n := len(encodeSpec(spec))
+	if n <= maxSpec {
+		return spec
+	}
+	return &unit.Spec{Name: spec.Name, Aliases: spec.Aliases, Load: unit.LoadError, FragmentPath: spec.FragmentPath,
+		LoadError: "its files are too big: " + strconv.Itoa(n) + " bytes of settings, at most " + strconv.Itoa(maxSpec)}
 }
 
 // alias makes the other names of a unit point to it.

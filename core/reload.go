@@ -50,7 +50,8 @@ func (e *Engine) reloaded(l *loading, specs []*unit.Spec) {
 	r := e.reloading
 	for i, x := range l.entries {
 		if i < len(specs) && specs[i] != nil {
-			r.specs[x] = specs[i]
+			e.further()
+			r.specs[x] = bounded(specs[i])
 		}
 	}
 	r.left--

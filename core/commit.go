@@ -9,15 +9,20 @@ import (
 	"github.com/sysmaster-go/sysmaster/unit"
 )
 
-// When the store refuses, stopping must go on and starting must not. Two cases:
+// When the store refuses, stopping must go on and starting must not. Three cases:
 //
 //   - The store has a reserve, and takes commits after UseReserve. Everything is still recorded, but
 //     new start requests are refused, and spawns held, until the store is whole again.
-//   - Not even that. Then nothing is recorded: all that changed stays dirty for the next turn, inputs
-//     are acted on and not acknowledged, so that a new core would see them again, and the view shows
-//     what is true rather than what is recorded.
+//   - The reserve is used up, or nothing can be written at all. A state.Log takes commits nevertheless and keeps
+//     them in memory. Inputs are acknowledged: notifications that stay in their socket would close it to all others,
+//     watchdogs' too, and init ends the machine itself, and at once, if the core does not take the signal that
+//     asks for that. If the core dies before they are written, what they say is forgotten, but that signal: init
+//     has it carried out after its EndTimeout.
+//   - The store does not even do that (state.LimitError, or another Store). Then nothing is recorded: all that
+//     changed stays dirty for the next turn, inputs are acted on and not acknowledged, so that a new core would
+//     see them again, and the view shows what is true rather than what is recorded.
 //
-// In both cases what stops, kills or takes the machine down is done. A start belongs to that only as a part of a
+// In all of them what stops, kills or takes the machine down is done. A start belongs to that only as a part of a
 // transaction that takes the machine down; that it was asked for in a mode that such transactions use says nothing.
 
 // commit is step 3. It reports whether anything was written.

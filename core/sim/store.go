@@ -28,7 +28,7 @@ type store struct {
 	broken  FaultKind
 	damaged bool // records may be lost, and that is not the core's fault
 	refused bool // ... a commit was refused since the last crash
-	forgot  bool // ... and a core died before what was refused could be recorded
+	forgot  bool // ... and a core died before what was refused could be recorded: init, which is not simulated, ends the machine then
 	last    statetest.Op
 	fresh   bool // it was just copied
 }

@@ -178,6 +178,13 @@ func TestFilesTooBigForTheStore(t *testing.T) {
 	require.Equal(t, unit.Active, e.View().Unit("up.service").State.Active, "it runs on as it was started")
 	require.ErrorIs(t, start("down.service").Err, ErrLoad)
 	require.NoError(t, start("other.service").Err)
+	x, env := e.lookup("other.service"), strings.Repeat("x", maxSpec) // of the biggest specification that is taken
+	for i := range 4 {
+		x.pending = append(x.pending, unit.Emitted{Seq: uint64(1000 + i), Effect: unit.Spawn{Env: []string{env}}})
+	}
+	e.touch(x)
+	settleToy(t, e, b)
+	require.NoError(t, e.storeErr)
 }
 
 // TestLoadThatHangs: it holds up who needs it, for a time, and nobody else.

@@ -114,7 +114,8 @@ func (e *Engine) takeSnapshot(x *entry) {
 }
 
 // maxSnapshot and maxSpec keep a record of one unit below what the store takes, so that one unit
-// never makes a commit fail that is everybody's.
+// never makes a commit fail that is everybody's. Beside its snapshot a record has the unanswered effects, which
+// repeat what is in the specification: the store's bound is many times these.
 const (
 	maxSnapshot = 512 << 10
 	maxSpec     = 960 << 10

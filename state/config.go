@@ -21,8 +21,8 @@ type Config struct {
 	// the live records: default 1 MiB.
 	CompactAt int64
 
-	MaxRecord int // bytes of Data, default 1 MiB; a Maintain slice copies at least one record
-	MaxCommit int // bytes of all Data and keys of a commit, default 64 MiB
+	MaxRecord int // bytes of Data, default 16 MiB; a Maintain slice copies at least one record
+	MaxCommit int // bytes of all Data and keys of a commit, default and at most 512 MiB
 
 	// Hold has new files written in the format that was found, until Release: the program that wrote them may
 	// have to read them again.
@@ -40,8 +40,8 @@ func (c *Config) defaults() {
 	c.Reserve = cmp.Or(c.Reserve, 1<<20)
 	c.Reserve = max(c.Reserve, 0)
 	c.CompactAt = cmp.Or(c.CompactAt, 1<<20)
-	c.MaxRecord = cmp.Or(c.MaxRecord, 1<<20)
-	c.MaxCommit = min(cmp.Or(c.MaxCommit, 64<<20), maxFrame/2)
+	c.MaxRecord = cmp.Or(c.MaxRecord, 16<<20)
+	c.MaxCommit = min(cmp.Or(c.MaxCommit, maxFrame/2), maxFrame/2)
 }
 
 func (c *Config) check(recs []Record) error {

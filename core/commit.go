@@ -32,13 +32,8 @@ func (e *Engine) commit() bool {
 		return false
 	}
 	e.encodeDirty()
-	err := e.cfg.Store.Commit(e.records)
-	var refused *state.CommitError
-	if err != nil && errors.As(err, &refused) {
-		e.storeFailed(err)
-		e.cfg.Store.UseReserve()
-		err = e.cfg.Store.Commit(e.records)
-	}
+	wrote := len(e.records) > 0
+	err := e.record()
 	for _, x := range e.dirty {
 		e.pub.changed(x.index)
 	}
@@ -56,7 +51,22 @@ func (e *Engine) commit() bool {
 	e.quarantineStored()
 	e.repeats.committed()
 	e.lookAtStore()
-	return true
+	return wrote
+}
+
+// record gives the store what was encoded. That may be nothing: some units' records stay as they are.
+func (e *Engine) record() error {
+	if len(e.records) == 0 {
+		return nil
+	}
+	err := e.cfg.Store.Commit(e.records)
+	var refused *state.CommitError
+	if err != nil && errors.As(err, &refused) {
+		e.storeFailed(err)
+		e.cfg.Store.UseReserve()
+		err = e.cfg.Store.Commit(e.records)
+	}
+	return err
 }
 
 func (e *Engine) storeFailed(err error) {

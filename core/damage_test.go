@@ -152,6 +152,24 @@ func TestStoreRefuses(t *testing.T) {
 	}
 }
 
+// TestNothingToRecord: a unit whose record is kept as it is has none to be written, and a store takes no empty commit.
+func TestNothingToRecord(t *testing.T) {
+	log, _, err := state.Open(state.Config{FS: &statetest.FS{}})
+	require.NoError(t, err)
+	b := &bench{load: loader(parse(t, "a.service:"))}
+	e := newToyEngine(t, b, log, "")
+	ask(e, b, OpLoad{Unit: "a.service"})
+	settleToy(t, e, b)
+	x := e.lookup("a.service")
+	x.u, x.verbatim, x.quar = nil, []byte{1}, &quarantine{note: note{stage: stageDecode, name: string(x.name)}}
+	r := ask(e, b, OpKill{Unit: "a.service", Signal: sigTERM})
+	b.inputs = append(b.inputs, sys.Input{ID: 7, Unit: "a.service", Body: unit.CgroupEmpty{}})
+	settleToy(t, e, b)
+	require.NoError(t, r.Err)
+	require.NoError(t, e.storeErr)
+	require.Equal(t, []uint64{7}, b.acked)
+}
+
 // TestFilesTooBigForTheStore cost their unit, and not the commits of all others, at the first load and at a reload.
 func TestFilesTooBigForTheStore(t *testing.T) {
 	bad := func(n unit.Name) *unit.Spec {

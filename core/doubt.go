@@ -80,7 +80,7 @@ const roleMain = "main"
 
 // spawning: what a nameless process is will be asked for each Spawn.
 func spawning(x *entry) bool {
-	return slices.ContainsFunc(x.pending, func(em unit.Emitted) bool { _, ok := em.Effect.(unit.Spawn); return ok })
+	return slices.ContainsFunc(x.pending, isSpawn)
 }
 
 // disown orphans a unit whose machine does not know what it has.

@@ -170,6 +170,46 @@ func TestNothingToRecord(t *testing.T) {
 	require.Equal(t, []uint64{7}, b.acked)
 }
 
+// TestDescriptorsOfNobody: what comes with a notification is held, and is dropped unless a unit says what becomes of it.
+func TestDescriptorsOfNobody(t *testing.T) {
+	b := &bench{load: fileLoader(map[string]string{"n.service": "[Service]\nType=notify\nExecStart=/bin/notify\nFileDescriptorStoreMax=1\nNotifyAccess=all\n", "sysinit.target": "[Unit]\n", "basic.target": "[Unit]\n", "shutdown.target": "[Unit]\n"}, realTypes()), now: 100 * time.Second}
+	e, err := New(Config{World: sys.World{Clock: b, Source: b, Actor: b, Prober: b, Pulse: b}, Store: new(statetest.Mem), Types: realTypes(), Observe: b.observe})
+	require.NoError(t, err)
+	r := ask(e, b, OpJob{Unit: "n.service", Type: unit.JobStart, Mode: unit.ModeReplace})
+	for range 200 {
+		_, err := e.Step()
+		require.NoError(t, err)
+		playHost(b)
+		b.now += 10 * time.Millisecond
+	}
+	require.NoError(t, r.Err)
+	require.Equal(t, unit.Activating, e.View().Unit("n.service").State.Active)
+	hear := func(in sys.Input) (store, drop []string) {
+		in.ID = 7
+		in.Body = unit.Notified{From: unit.Proc{PID: 9, Start: 9}, Fields: []unit.Field{{Key: "FDSTORE", Value: "1"}}, FDs: []unit.FDRef{{Key: "tmp/1"}, {Key: "tmp/2"}}}
+		b.inputs, b.acts = append(b.inputs, in), nil
+		_, err := e.Step()
+		require.NoError(t, err)
+		for _, in := range b.acts {
+			switch f := in.Effect.(type) {
+			case unit.StoreFD:
+				store = append(store, f.From)
+			case unit.DropFD:
+				drop = append(drop, f.Keys...)
+			}
+		}
+		return store, drop
+	}
+	for _, in := range []sys.Input{{}, {CGroup: "user.slice/somebody"}, {Unit: "sysinit.target"}, {Unit: "gone.service"}} {
+		store, drop := hear(in)
+		require.Empty(t, store)
+		require.Equal(t, []string{"tmp/1", "tmp/2"}, drop, "%v", in)
+	}
+	store, drop := hear(sys.Input{Unit: "n.service"})
+	require.Equal(t, []string{"tmp/1"}, store)
+	require.Equal(t, []string{"tmp/2"}, drop)
+}
+
 // TestFilesTooBigForTheStore cost their unit, and not the commits of all others, at the first load and at a reload.
 func TestFilesTooBigForTheStore(t *testing.T) {
 	bad := func(n unit.Name) *unit.Spec {

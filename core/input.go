@@ -167,13 +167,42 @@ func (e *Engine) unitInput(in *sys.Input, ev unit.Event) {
 		return
 	}
 	x := e.owner(in, ev)
-	if x == nil {
-		return
+	if x != nil {
+		if ex, ok := ev.(unit.Exited); ok && x.holds(ex.Proc) {
+			x.ended.add(e.turn, ex.Proc)
+		}
+		e.handle(x, ev)
 	}
-	if ex, ok := ev.(unit.Exited); ok && x.holds(ex.Proc) {
-		x.ended.add(e.turn, ex.Proc)
+	if n, ok := ev.(unit.Notified); ok && len(n.FDs) > 0 {
+		e.dropUnclaimed(x, n)
 	}
-	e.handle(x, ev)
+}
+
+// dropUnclaimed drops the descriptors of a notification that nobody has asked to be stored or dropped: everybody
+// may write to the socket, and what comes with it is held until then. The next core drops them without being told.
+func (e *Engine) dropUnclaimed(x *entry, n unit.Notified) {
+	var d unit.DropFD
+	for _, f := range n.FDs {
+		if x == nil || !x.claims(f.Key) {
+			d.Keys = append(d.Keys, f.Key)
+		}
+	}
+	if len(d.Keys) > 0 {
+		e.intents = append(e.intents, sys.Intent{Effect: d})
+	}
+}
+
+// claims reports whether x has said what becomes of a descriptor.
+func (x *entry) claims(key string) bool {
+	return slices.ContainsFunc(x.pending, func(em unit.Emitted) bool {
+		switch f := em.Effect.(type) {
+		case unit.StoreFD:
+			return f.From == key
+		case unit.DropFD:
+			return slices.Contains(f.Keys, key)
+		}
+		return false
+	})
 }
 
 // owner resolves whom an event is for.

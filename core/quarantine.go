@@ -45,6 +45,8 @@ type quarantine struct {
 	note
 	deaths int
 	since  unit.Stamp
+
+	unknown record.Unknown // of a newer version
 }
 
 func (q *quarantine) public() *Quarantine {
@@ -221,6 +223,7 @@ func (q *quarantine) layout(w *record.Walk) {
 	record.WalkInt(w, 7, &q.since.Real)
 	record.WalkInt(w, 8, &q.since.Mono)
 	record.WalkInt(w, 9, &q.since.Boot)
+	w.Unknown(&q.unknown)
 }
 
 // readQuarantine reads the record; one that cannot be read quarantines nothing.

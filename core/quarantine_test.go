@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sysmaster-go/sysmaster/core/sys"
+	"github.com/sysmaster-go/sysmaster/state/record"
 	"github.com/sysmaster-go/sysmaster/state/statetest"
 	"github.com/sysmaster-go/sysmaster/unit"
 )
@@ -166,6 +167,21 @@ func (h *house) quarantined(n unit.Name) bool {
 func startOp(n unit.Name) OpJob { return OpJob{Unit: n, Type: unit.JobStart, Mode: unit.ModeReplace} }
 
 const houseUnits = "a.service:\nb.service: Requires=a.service After=a.service\nc.service:\n"
+
+// TestQuarantineKeepsNewerFields: what a newer version wrote about a quarantine is still there when this one writes it.
+func TestQuarantineKeepsNewerFields(t *testing.T) {
+	q := &quarantine{note: note{stage: stageHandle, kind: 3, id: 4, arg: 5, name: "a.service"}, deaths: 3, since: unit.Stamp{Real: 1, Mono: 2, Boot: 3}}
+	var enc record.Encoder
+	enc.Message(1, func(enc *record.Encoder) { enc.Encode(q.layout); enc.String(200, "a field of tomorrow") })
+	e := &Engine{}
+	e.readQuarantine(enc.Data())
+	got := e.quar["a.service"]
+	require.NotNil(t, got)
+	e.encodeQuarantine()
+	require.Equal(t, enc.Data(), e.records[0].Data)
+	got.unknown = nil
+	require.Equal(t, q, got)
+}
 
 // TestPoisonIsQuarantined: wherever a unit kills the core, three deaths are enough, everything else
 // goes on, and reset-failed brings the unit back with its state and its process.

@@ -90,13 +90,23 @@ func (f *formats) version(name string) uint32 {
 	return firstVersion
 }
 
+// encode writes the versions that are not the first. Records of kinds that this program does not know are in the store
+// still.
 func (f *formats) encode(enc *record.Encoder, tag uint32) {
-	for _, o := range f.own {
-		if v := f.version(o.name); v != firstVersion {
+	write := func(name string, v uint32) {
+		if v != firstVersion {
 			enc.Message(tag, func(enc *record.Encoder) {
-				enc.String(1, o.name)
+				enc.String(1, name)
 				enc.Uint(2, uint64(v))
 			})
+		}
+	}
+	for _, o := range f.own {
+		write(o.name, f.version(o.name))
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.stored)) {
+		if !slices.ContainsFunc(f.own, func(o format) bool { return o.name == name }) {
+			write(name, f.stored[name])
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sysmaster-go/sysmaster/core/sys"
 	"github.com/sysmaster-go/sysmaster/state"
+	"github.com/sysmaster-go/sysmaster/state/record"
 	"github.com/sysmaster-go/sysmaster/state/statetest"
 	"github.com/sysmaster-go/sysmaster/unit"
 )
@@ -88,6 +89,16 @@ func TestProbationKeepsTheFormat(t *testing.T) {
 	require.NoError(t, err, "there is nothing to go back to")
 	start(e, b, "a.service")
 	require.Equal(t, []uint32{2}, versionsOf(t, e.cfg.Store))
+}
+
+// TestFormatsOfOthers: what an older program does not know is in the store still, and the store goes on to say so.
+func TestFormatsOfOthers(t *testing.T) {
+	f := formats{own: []format{{"unit", 1, 3}, {"spec", 1, 1}}, stored: map[string]uint32{"kind timer": 2, "kind path": 4, "unit": 2}}
+	again := formats{stored: map[string]uint32{}}
+	var enc record.Encoder
+	f.encode(&enc, 9)
+	require.NoError(t, record.Decode(enc.Data(), again.decode))
+	require.Equal(t, map[string]uint32{"kind timer": 2, "kind path": 4, "unit": 3}, again.stored)
 }
 
 // TestProbationWithRecordsOnceWritten: what cores wrote once is taken over on probation, and written as they

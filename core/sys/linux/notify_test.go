@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -79,6 +80,26 @@ func TestNotifiedDescriptorIsKept(t *testing.T) {
 	w.Act(in)
 	require.Empty(t, awaitDone(t, w, in))
 	require.False(t, w.Held("a.service/thing"))
+}
+
+// TestDescriptorOfNobodyIsDropped, here and at init, as the engine asks for it: for no unit, and without an answer.
+func TestDescriptorOfNobodyIsDropped(t *testing.T) {
+	f := newFakeInit(t)
+	w := newWorld(t, Config{Init: f.client})
+	require.NoError(t, helper(t, "fdstore", w.cfg.NotifyPath).Run())
+	_, n := await[unit.Notified](t, w, nil)
+	require.Len(t, n.FDs, 1)
+	key := n.FDs[0].Key
+	kept := func() (is bool) {
+		f.look(func() { _, is = f.kept[key] })
+		return is
+	}
+	require.True(t, kept())
+	w.Act(sys.Intent{Effect: unit.DropFD{Keys: []string{key}}})
+	for end := monotonic() + 10*time.Second; kept() || len(w.lanes) > 0; w.Wait(monotonic() + 10*time.Millisecond) {
+		require.Less(t, monotonic(), end)
+	}
+	require.False(t, w.Held(key))
 }
 
 // What was peeked and not acknowledged comes again to the next core, what was acknowledged does not.

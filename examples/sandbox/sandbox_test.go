@@ -88,7 +88,7 @@ func testCommand(t *testing.T, dir string, uid int) {
 		{"sctl reboot; exec sleep 1000", 0, ""},
 		{"for n in 1 2 3 4 5; do p=$(pidof sysmaster-core); kill -9 $p; until q=$(pidof sysmaster-core) && [ $q != $p ] && sctl is-system-running >/dev/null; do sleep 0.05; done; done; sctl show -p NRestarts --value ticker.service beacon.service; cat /run/demo/prepared", 0, "0\n\n0\nprepared\n"},
 		{"sctl kill --signal=KILL ticker.service; until sctl is-active --quiet ticker.service && [ $(sctl show -p NRestarts --value ticker.service) = 1 ]; do sleep 0.1; done; echo back", 0, "back\n"},
-		{filesScript, 0, "Before\nBefore\nsame\nsame\nactive\nnot-found\n"},
+		{filesScript, 0, "Before\nBefore\nsame\nsame\nreload no yes yes no\nactive\nnot-found\nreload no no yes\nreload no no no After more\n"},
 		{"printf '[Service]\\nExecStart=/bin/false\\nType=oneshot\\n' >/etc/systemd/system/sad.service; sctl start sad.service; sctl is-failed sad.service", 0, "failed\n"},
 	} {
 		out, errs, code := sandboxed(t, dir, uid, "--", "/bin/sh", "-c", c.script)
@@ -99,10 +99,11 @@ func testCommand(t *testing.T, dir string, uid int) {
 }
 
 // filesScript changes one unit file and deletes another while the core is dead: it is as if nothing had been, until
-// daemon-reload, which a crash never is.
+// daemon-reload, which a crash never is. Which units need one is known before and after, a new drop-in included.
 const filesScript = `
 cd /etc/systemd/system
-for u in edited deleted; do printf '[Unit]\nDescription=Before\n[Service]\nExecStart=/bin/sleep 1000\n' >$u.service; sctl start $u.service; done
+needs() { echo reload $(for u in "$@"; do sctl show -p NeedDaemonReload --value $u.service; done); }
+for u in edited deleted added; do printf '[Unit]\nDescription=Before\n[Service]\nExecStart=/bin/sleep 1000\n' >$u.service; sctl start $u.service; done
 e=$(sctl show -p MainPID --value edited.service) d=$(sctl show -p MainPID --value deleted.service)
 p=$(pidof sysmaster-core); kill -STOP $p
 printf '[Unit]\nDescription=After\n[Service]\nExecStart=/bin/false\n' >edited.service; rm deleted.service
@@ -110,8 +111,11 @@ kill -9 $p; until q=$(pidof sysmaster-core) && [ $q != $p ] && sctl is-system-ru
 sctl show -p Description --value edited.service; sctl show -p Description --value deleted.service
 [ $(sctl show -p MainPID --value edited.service) = $e ] && kill -0 $e && echo same
 [ $(sctl show -p MainPID --value deleted.service) = $d ] && kill -0 $d && echo same
+needs ticker edited deleted added
 sctl restart edited.service; sctl is-active edited.service
-sctl stop deleted.service; sctl daemon-reload; sctl show -p LoadState --value deleted.service`
+sctl stop deleted.service; sctl daemon-reload; sctl show -p LoadState --value deleted.service
+mkdir added.service.d; printf '[Unit]\nDescription=After more\n' >added.service.d/more.conf; needs ticker edited added
+sctl daemon-reload; echo $(needs ticker edited added) $(sctl show -p Description --value added.service)`
 
 // testBroken: what goes wrong is told, with the console's log.
 func testBroken(t *testing.T, dir string, uid int) {

@@ -27,7 +27,7 @@ type index struct {
 	tree    tree
 	dirs    []string              // existing search directories, links resolved, without repetition
 	entries map[unit.Name]entry   // the first directory that has a usable entry wins
-	sub     []map[string]struct{} // per directory: names of "x.d", "x.wants", "x.requires"
+	sub     []map[string]struct{} // per directory: names of "x.d", "x.wants", "x.requires"; nil: not read
 	aliases map[unit.Name][]unit.Name
 	lists   map[string][]fs.DirEntry // content of sub-directories, as far as read
 	diags   map[unit.Name][]unit.Diagnostic
@@ -260,10 +260,14 @@ func (x *index) namesOf(name unit.Name) []unit.Name {
 
 // list is the content of a sub-directory "x.d" and the like of search directory i.
 func (x *index) list(i int, base string) []fs.DirEntry {
-	if _, ok := x.sub[i][base]; !ok {
+	dir := path.Join(x.dirs[i], base)
+	if x.sub == nil { // not known
+		if _, err := x.tree.lstat(dir); errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+	} else if _, ok := x.sub[i][base]; !ok {
 		return nil
 	}
-	dir := path.Join(x.dirs[i], base)
 	if l, ok := x.lists[dir]; ok {
 		return l
 	}

@@ -69,7 +69,6 @@ type load struct {
 	deps    map[depID]struct{}
 	more    int // diagnostics beyond the bound
 	size    int // bytes of settings kept
-	looks   looks
 }
 
 // Load makes the Spec of the unit that name stands for. It never fails: what is wrong is in
@@ -142,18 +141,19 @@ func (ld *load) run(name unit.Name) {
 			s.Diags = append(s.Diags, x.diags[t]...)
 		}
 	}
-	ld.looks = newLooks()
+	e, _, _ := x.find(canonical)
+	fragment := e.path
+	if e.isAlias() {
+		fragment = ""
+	}
+	dropIns := x.collect(names, ".d", isDropIn)
+	looks := x.tree.looks(fragment, dropIns) // before they are read: a change meanwhile is one since
 	defer func() {
 		if s.FragmentPath != "" || len(s.DropIns) > 0 {
-			s.Files = ld.looks.number()
+			s.Files = looks
 		}
 	}()
-	e, _, _ := x.find(canonical)
-	before := ld.index.tree.look(e.path)
 	text, ok := ld.fragment(e)
-	if s.FragmentPath != "" {
-		ld.looks.add(s.FragmentPath, before)
-	}
 	if !ok {
 		return
 	}
@@ -164,7 +164,7 @@ func (ld *load) run(name unit.Name) {
 	if e.path != "" && !ld.apply(e.path, text, false) {
 		return
 	}
-	ld.dropIns(names)
+	ld.dropIns(dropIns)
 	ld.addLinks(names, ".wants", unit.Wants)
 	ld.addLinks(names, ".requires", unit.Requires)
 	// A Spec lives as long as its unit: give back what growing left over.
@@ -203,13 +203,11 @@ func (ld *load) fragment(e entry) (text string, ok bool) {
 }
 
 // dropIns applies the unit's drop-ins. What is wrong with one costs that file, or its rest.
-func (ld *load) dropIns(names []unit.Name) {
-	for _, f := range ld.index.collect(names, ".d", isDropIn) {
-		before := ld.index.tree.look(f.path)
+func (ld *load) dropIns(list []found) {
+	for _, f := range list {
 		real, err := ld.index.tree.resolve(f.path)
 		if (err == nil || real == devNull) && ld.index.tree.masks(real) {
 			ld.spec.DropIns = append(ld.spec.DropIns, f.path) // it says why a lower one is not there
-			ld.looks.add(f.path, before)
 			continue
 		}
 		var text string
@@ -221,7 +219,6 @@ func (ld *load) dropIns(names []unit.Name) {
 			continue
 		}
 		ld.spec.DropIns = append(ld.spec.DropIns, f.path)
-		ld.looks.add(f.path, before)
 		ld.apply(f.path, text, true)
 	}
 }

@@ -2,23 +2,33 @@ package unitfile
 
 import (
 	"encoding/binary"
-	"hash"
 	"hash/fnv"
 	"io/fs"
+	"slices"
 
 	"github.com/sysmaster-go/sysmaster/unit"
 )
 
-// looks makes one number of what files look like from outside: names, sizes, times of the last change.
-type looks struct{ sum hash.Hash64 }
-
-func newLooks() looks { return looks{fnv.New64a()} }
-
-// look is the state of one file; it is asked for before the file is read, so that a change meanwhile is one since.
-func (t *tree) look(path string) (b [17]byte) {
-	if path == "" {
-		return b
+// looks makes one number of what a unit's files look like from outside: names, sizes, times of the last change. The fragment
+// may be empty. It is never 0.
+func (t *tree) looks(fragment string, dropIns []found) uint64 {
+	sum := fnv.New64a() // a hash takes everything
+	add := func(path string) {
+		file := t.look(path)
+		sum.Write([]byte(path))
+		sum.Write(file[:])
 	}
+	if fragment != "" {
+		add(fragment)
+	}
+	for _, f := range dropIns {
+		add(f.path)
+	}
+	return max(sum.Sum64(), 1)
+}
+
+// look is the state of one file.
+func (t *tree) look(path string) (b [17]byte) {
 	real, err := t.resolve(path)
 	if err != nil { // it is as if it were not there
 		return b
@@ -31,26 +41,22 @@ func (t *tree) look(path string) (b [17]byte) {
 	return b
 }
 
-func (l looks) add(path string, file [17]byte) {
-	l.sum.Write([]byte(path)) // a hash takes everything
-	l.sum.Write(file[:])
-}
-
-// number is never 0.
-func (l looks) number() uint64 { return max(l.sum.Sum64(), 1) }
-
-// Stale reports whether the files that s was made of have been changed, replaced or removed since. Files that were added are not looked
-// for. It costs a few calls of lstat for each file, and is never true of a specification that was not made of files.
-func Stale(fsys fs.FS, s *unit.Spec) bool {
+// Stale reports whether the files that s was made of have been changed, replaced or removed since, or drop-ins were added. dirs
+// are the search directories (nil: DefaultDirs). It costs a call of lstat for each place of a drop-in, some dozens, and a few for
+// each file. It is never true of a specification that was not made of files.
+func Stale(fsys fs.FS, dirs []string, s *unit.Spec) bool {
 	if s == nil || s.Files == 0 {
 		return false
 	}
-	l, t := newLooks(), tree{fsys}
-	if s.FragmentPath != "" {
-		l.add(s.FragmentPath, t.look(s.FragmentPath))
+	if dirs == nil {
+		dirs = DefaultDirs()
 	}
-	for _, p := range s.DropIns {
-		l.add(p, t.look(p))
+	x := &index{tree: tree{fsys}, lists: map[string][]fs.DirEntry{}}
+	for _, dir := range dirs {
+		if p, err := x.tree.resolve(dir); err == nil && !slices.Contains(x.dirs, p) {
+			x.dirs = append(x.dirs, p)
+		}
 	}
-	return l.number() != s.Files
+	names := append([]unit.Name{s.Name}, s.Aliases...)
+	return x.tree.looks(s.FragmentPath, x.collect(names, ".d", isDropIn)) != s.Files
 }

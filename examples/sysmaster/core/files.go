@@ -97,7 +97,7 @@ func (f *files) info(group string, b *boots) func() control.Info {
 }
 
 // stale reports whether a unit's files have changed since they were read.
-func (f *files) stale(u *core.UnitView) bool { return unitfile.Stale(f.fs, u.Spec) }
+func (f *files) stale(u *core.UnitView) bool { return unitfile.Stale(f.fs, f.dirs, u.Spec) }
 
 // state is a unit's enablement, as far as its links tell (man systemctl(1), is-enabled).
 func (f *files) state(u *core.UnitView) (state, preset string) {

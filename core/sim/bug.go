@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"slices"
+
 	"github.com/sysmaster-go/sysmaster/core/sys"
 	"github.com/sysmaster-go/sysmaster/state"
 	"github.com/sysmaster-go/sysmaster/unit"
@@ -17,6 +19,7 @@ const (
 	bugDropSpawn plantedBug = "a spawn is never answered"
 	bugTwice     plantedBug = "a spawn is carried out twice"
 	bugDropAck   plantedBug = "an acknowledgement gets lost on its way"
+	bugDropReady plantedBug = "a READY=1 is acknowledged, and nobody hears it"
 	bugLoseJob   plantedBug = "a crash loses the job that was acknowledged last"
 	bugPanic     plantedBug = "the world panics"
 )
@@ -24,6 +27,15 @@ const (
 // loses reports whether p's end gets lost.
 func (b plantedBug) loses(m *Machine, p *process) bool {
 	return b == bugLoseExit && p.role == "main" && m.rng.IntN(4) == 0
+}
+
+// muffles takes READY=1 out of a message on its way to the core.
+func (b plantedBug) muffles(in sys.Input) sys.Input {
+	if n, ok := in.Body.(unit.Notified); ok && b == bugDropReady {
+		n.Fields = slices.DeleteFunc(slices.Clone(n.Fields), func(f unit.Field) bool { return f.Key == "READY" })
+		in.Body = n
+	}
+	return in
 }
 
 // forgets loses the records of units whose jobs were acknowledged.

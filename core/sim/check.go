@@ -21,7 +21,8 @@ type checker struct {
 	acked   map[core.JobID]ackedJob
 	exempt  map[unit.Name]bool // a client asked for it without its dependencies
 	since   map[unit.Proc]time.Duration
-	known   map[unit.Proc]bool // the unit has listed it
+	known   map[unit.Proc]bool      // the unit has listed it
+	ready   map[unit.Name]unit.Proc // whose READY=1 was acknowledged
 	main    *mainTwice
 	stored  string     // that a descriptor is stored twice
 	view    *core.View // what the next core must find; nil: not known
@@ -48,13 +49,14 @@ type mainTwice struct {
 
 func newChecker() *checker {
 	return &checker{jobs: make(map[core.JobID]seenJob), acked: make(map[core.JobID]ackedJob), exempt: make(map[unit.Name]bool),
-		since: make(map[unit.Proc]time.Duration), known: make(map[unit.Proc]bool)}
+		since: make(map[unit.Proc]time.Duration), known: make(map[unit.Proc]bool), ready: make(map[unit.Name]unit.Proc)}
 }
 
 func (c *checker) clone() *checker {
 	d := *c
 	d.jobs, d.acked, d.exempt = maps.Clone(c.jobs), maps.Clone(c.acked), maps.Clone(c.exempt)
 	d.since, d.known = maps.Clone(c.since), maps.Clone(c.known)
+	d.ready = maps.Clone(c.ready)
 	d.removed = slices.Clone(c.removed)
 	return &d
 }
@@ -100,7 +102,7 @@ func (m *Machine) verify() error {
 	if c.reload {
 		c.reloads++
 	}
-	for _, check := range [...]func(*core.View) *Violation{m.checkTurn, m.checkMain, m.checkUnits, m.checkProcs, m.checkJobs} {
+	for _, check := range [...]func(*core.View) *Violation{m.checkTurn, m.checkMain, m.checkReady, m.checkUnits, m.checkProcs, m.checkJobs} {
 		if bad := check(v); bad != nil {
 			return bad
 		}
@@ -146,6 +148,41 @@ func (m *Machine) checkMain(*core.View) *Violation {
 		return m.violated(RuleMain, t.unit, fmt.Sprintf("process %d was started while %d lives", t.new.PID, t.old.PID))
 	}
 	return nil
+}
+
+// heard takes a message that was acknowledged. The first assignment of a name counts, and STOPPING=1 goes before READY=1.
+func (c *checker) heard(n unit.Name, msg unit.Notified) {
+	first := func(key string) string {
+		if i := slices.IndexFunc(msg.Fields, func(f unit.Field) bool { return f.Key == key }); i >= 0 {
+			return msg.Fields[i].Value
+		}
+		return ""
+	}
+	if first("READY") == "1" && first("STOPPING") != "1" {
+		c.ready[n] = msg.From
+	}
+}
+
+// checkReady: who was heard to be ready is not waited for, by no core.
+func (m *Machine) checkReady(v *core.View) *Violation {
+	if !m.store.works() {
+		clear(m.check.ready)
+	}
+	for n, p := range m.check.ready {
+		u := v.Unit(n)
+		if u == nil || !isMain(u, p) {
+			delete(m.check.ready, n)
+			continue
+		}
+		if u.Quarantine == nil && u.State.Sub == "start" && u.Spec != nil && slices.ContainsFunc(u.Spec.Settings, func(s unit.Setting) bool { return s.Key == "Type" && s.Value == "notify" }) {
+			return m.violated(RuleReady, n, fmt.Sprintf("process %d said READY=1, which was acknowledged, and the start still waits for it", p.PID))
+		}
+	}
+	return nil
+}
+
+func isMain(u *core.UnitView, p unit.Proc) bool {
+	return slices.ContainsFunc(u.Procs, func(q core.ProcView) bool { return q.Proc == p && q.Role == "main" })
 }
 
 // checkUnits compares what units say with the processes that there are.

@@ -31,6 +31,7 @@
 //	RuleJobEnds  no job is queued for longer than Limits.Job, or for ever
 //	RuleJobKept  a job that a client was told of ends with a result
 //	RuleExit     what was looked at is acknowledged in the same turn; no end stays untold
+//	RuleReady    a READY=1 of the main process that was acknowledged has ended the start
 //	RuleStored   what a service stored once is held for it once, though its message came again after a crash
 //	RuleRecover  a new core shows what the last one had published, if all of that was committed
 //	RuleTwice    two recoveries without anything between show the same (RecoverTwice)

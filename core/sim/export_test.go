@@ -15,6 +15,7 @@ const (
 	BugDropSpawn = string(bugDropSpawn)
 	BugTwice     = string(bugTwice)
 	BugDropAck   = string(bugDropAck)
+	BugDropReady = string(bugDropReady)
 	BugLoseJob   = string(bugLoseJob)
 	BugPanic     = string(bugPanic)
 )

@@ -22,7 +22,7 @@ func (m *Machine) Peek(buf []sys.Input, most int) []sys.Input {
 			m.peeked[in.ID] = in
 		}
 		m.note("in", in.Unit, int64(in.ID), 0, in.Body)
-		buf = append(buf, in)
+		buf = append(buf, m.bug.muffles(in))
 	}
 	m.ready = m.ready[n:]
 	return buf
@@ -59,6 +59,7 @@ func (m *Machine) Ack(ids []uint64) {
 		}
 		delete(m.peeked, id)
 		if n, ok := in.Body.(unit.Notified); ok {
+			m.check.heard(receiver(in), n)
 			for _, f := range n.FDs {
 				delete(m.taken, f.Key)
 			}

@@ -84,10 +84,11 @@ func hostWith(b broken) sim.Host {
 // simple is a machine with enough in it for each bug.
 func simple() sim.Scenario {
 	return sim.Scenario{Name: "mutant", Files: with(map[string]string{
-		"default.target": "[Unit]\nWants=a.service o.service\n",
+		"default.target": "[Unit]\nWants=a.service o.service n.service\n",
+		"n.service":      "[Service]\nType=notify\nExecStart=/bin/n\n",
 		"a.service":      "[Service]\nExecStart=/bin/a\nRestart=on-failure\nRestartSec=1\nExecStop=/bin/stop\n",
 		"o.service":      "[Service]\nType=oneshot\nExecStart=/bin/o\nTimeoutStartSec=infinity\n",
-	}), Programs: programs{"/bin/a": {sim.Daemon()}, "/bin/o": {{Runs: time.Second, Leaves: 1, Ready: sim.Forever}}},
+	}), Programs: programs{"/bin/a": {sim.Daemon()}, "/bin/n": {sim.Daemon()}, "/bin/o": {{Runs: time.Second, Leaves: 1, Ready: sim.Forever}}},
 		Steps: []sim.Step{
 			{Settled: true, Do: sim.DoFail, Fault: &sim.Fault{Kind: sim.FaultKill, Unit: "a.service"}},
 			{After: 3 * time.Second, Settled: true, Do: sim.DoRestart, Unit: "a.service"},
@@ -139,6 +140,7 @@ func TestEachRuleCanFail(t *testing.T) {
 		{"a kill that is not done", func() error { return explore(sim.WithBug(host(), sim.BugDropKill)) }, []sim.Rule{sim.RuleOwner}},
 		{"a spawn without an answer", func() error { return explore(sim.WithBug(host(), sim.BugDropSpawn)) }, []sim.Rule{sim.RuleJobEnds, sim.RuleActive}},
 		{"a spawn that is done twice", func() error { return explore(sim.WithBug(host(), sim.BugTwice)) }, []sim.Rule{sim.RuleMain, sim.RuleOwner}},
+		{"a READY=1 that nobody hears", func() error { return play(sim.WithBug(host(), sim.BugDropReady)) }, []sim.Rule{sim.RuleReady}},
 		{"a job that a crash loses", func() error { return everywhere(sim.WithBug(host(), sim.BugLoseJob)) }, []sim.Rule{sim.RuleJobKept}},
 		{"a panic", func() error { return play(sim.WithBug(host(), sim.BugPanic)) }, []sim.Rule{sim.RulePanic}},
 		{"a snapshot that forgets", func() error { return everywhere(hostWith(broken{})) }, []sim.Rule{sim.RuleRecover}},

@@ -21,6 +21,7 @@ const (
 	RuleJobEnds Rule = "every job ends"
 	RuleJobKept Rule = "no acknowledged job is lost"
 	RuleExit    Rule = "no exit is lost"
+	RuleReady   Rule = "no READY=1 is lost"
 	RuleStored  Rule = "no descriptor is stored twice"
 	RuleRecover Rule = "recovery finds what was committed"
 	RuleTwice   Rule = "recovering twice equals once"

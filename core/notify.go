@@ -178,6 +178,9 @@ func (e *Engine) stateMayHaveChanged(x *entry) {
 	}
 	e.setState(x, now)
 	e.touch(x)
+	if now.Active.IsDown() { // its next processes are where its present settings say, which a new core would find, too
+		e.place(x)
+	}
 	e.noteState(x, old.Active, now.Active)
 	e.stamp(x, old.Active, now.Active)
 	e.publish(UnitChanged{x.name, old, now})

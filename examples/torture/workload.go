@@ -141,7 +141,12 @@ func command(ctx context.Context, dir, name, text string) error {
 	for {
 		c, err := net.Dial("unixgram", controlPath(dir, name))
 		if err == nil {
-			_, err = c.Write([]byte(text))
+			if end, limited := ctx.Deadline(); limited { // its queue may be full
+				err = c.SetDeadline(end)
+			}
+			if err == nil {
+				_, err = c.Write([]byte(text))
+			}
 			err = errors.Join(err, c.Close())
 		}
 		if err == nil || ctx.Err() != nil {

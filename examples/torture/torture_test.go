@@ -18,6 +18,9 @@ func sandboxed(t *testing.T, dir, script string) (out, errs string, code int) {
 	return sandboxtest.Run(t, dir, os.Getuid(), 4*time.Minute, "--timeout", "60s", "--", "/bin/sh", "-c", "torture=/opt/sysmaster/bin/torture; "+script)
 }
 
+// underAttack waits until a core was killed: by then it is known which processes run.
+const underAttack = "until q=$(pidof sysmaster-core) && [ $q != $p ]; do sleep 0.05; done; "
+
 // TestTorture attacks the real core twenty times among twenty services, in all ways.
 func TestTorture(t *testing.T) {
 	if os.Geteuid() != 0 {
@@ -48,16 +51,15 @@ func TestTorture(t *testing.T) {
 		}
 	})
 	t.Run("a loss is seen", func(t *testing.T) {
-		out, errs, code := sandboxed(t, dir, "$torture --rounds 30 --services 8 --churn 0 --attacks kill & "+
-			"until [ -s /run/torture/log/torture-0000 ]; do sleep 0.1; done; sleep 2; "+
+		out, errs, code := sandboxed(t, dir, "p=$(pidof sysmaster-core); $torture --rounds 30 --services 8 --churn 0 --attacks kill & "+underAttack+
 			"kill -9 $(sed -n 's/^start \\([0-9]*\\) .*/\\1/p' /run/torture/log/torture-0000); wait $!")
 		if code != exitLost || !strings.Contains(out, "torture-0000.service: notify service, none: process") {
 			t.Errorf("torture = %d; want %d, and the service that was killed\n%s\n%s", code, exitLost, out, errs)
 		}
 	})
 	t.Run("an interrupt cleans up", func(t *testing.T) {
-		out, errs, code := sandboxed(t, dir, "$torture --for 1h --services 8 & "+
-			"until [ -s /run/torture/log/torture-0000 ]; do sleep 0.1; done; sleep 2; kill $!; wait $!; code=$?; "+
+		out, errs, code := sandboxed(t, dir, "p=$(pidof sysmaster-core); $torture --for 1h --services 8 & "+underAttack+
+			"kill $!; wait $!; code=$?; "+
 			"ls /run/systemd/system /run/torture 2>/dev/null | grep torture; sctl list-units --no-legend 'torture-*' | grep -v not-found; exit $code")
 		if code != exitInterrupted || !strings.HasSuffix(out, "nothing was lost\n") {
 			t.Errorf("torture = %d; want %d and nothing left\n%s\n%s", code, exitInterrupted, out, errs)

@@ -67,7 +67,7 @@ type Config struct {
 	Info func() Info
 	// FileState tells a unit's enablement ("enabled", "static") and the preset's wish for it.
 	FileState func(u *core.UnitView) (state, preset string)
-	// Stale reports whether a unit's files have changed since they were read.
+	// Stale reports whether a unit's files have changed since they were read, or drop-ins were added.
 	Stale func(u *core.UnitView) bool
 	// Crashes are what the cores before this one left, the newest first.
 	Crashes []Crash

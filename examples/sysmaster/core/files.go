@@ -96,7 +96,7 @@ func (f *files) info(group string, b *boots) func() control.Info {
 	}
 }
 
-// stale reports whether a unit's files have changed since they were read.
+// stale reports whether a unit's files have changed since they were read, or drop-ins were added.
 func (f *files) stale(u *core.UnitView) bool { return unitfile.Stale(f.fs, f.dirs, u.Spec) }
 
 // state is a unit's enablement, as far as its links tell (man systemctl(1), is-enabled).

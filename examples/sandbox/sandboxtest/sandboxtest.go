@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,7 +22,7 @@ const Forbidden = 77
 
 const module = "github.com/sysmaster-go/sysmaster/examples/"
 
-// sources are the packages of the programs that a sandbox needs, and of what is tried in it.
+// sources are the packages of the programs that a sandbox needs, and of what is tried in it. Built together, each gets the name of its folder.
 var sources = map[string]string{
 	"sysmaster-init": "sysmaster/init", "sysmaster-core": "sysmaster/core", "sysmaster-exec": "sysmaster/exec",
 	"sctl": "sctl", "sandbox": "sandbox", "torture": "torture",
@@ -34,25 +35,28 @@ var compiled struct {
 	err      error
 }
 
-func compile() (map[string][]byte, error) {
+func compile() (_ map[string][]byte, err error) {
 	dir, err := os.MkdirTemp("", "sandbox-build-")
 	if err != nil {
 		return nil, err
 	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	args := []string{"build", "-o", dir}
+	for _, source := range sources {
+		args = append(args, module+source)
+	}
+	cmd := exec.Command("go", args...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("go build: %w: %s", err, out)
+	}
 	programs := make(map[string][]byte)
 	for name, source := range sources {
-		file := filepath.Join(dir, name)
-		cmd := exec.Command("go", "build", "-o", file, module+source)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		out, err := cmd.CombinedOutput()
-		if err == nil {
-			programs[name], err = os.ReadFile(file)
-		}
-		if err != nil {
-			return nil, errors.Join(errors.New("go build "+source+": "+string(out)), err, os.RemoveAll(dir))
+		if programs[name], err = os.ReadFile(filepath.Join(dir, filepath.Base(source))); err != nil {
+			return nil, err
 		}
 	}
-	return programs, os.RemoveAll(dir)
+	return programs, nil
 }
 
 // Programs gives a new directory, which any user may read and which goes with the test, with a copy of each program.

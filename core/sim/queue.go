@@ -118,6 +118,9 @@ func (m *Machine) processDoes(p *process, h *happening) {
 		m.at(until, *h) // when it thaws
 		return
 	}
+	if p.killed && h.do != doExit {
+		return // its SIGKILL is pending: it runs no more of its program (signal(7))
+	}
 	switch h.do {
 	case doEnd:
 		m.end(p)

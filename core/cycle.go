@@ -7,8 +7,9 @@ import (
 	"github.com/sysmaster-go/sysmaster/unit"
 )
 
-// Ordering cycles. Jobs that wait for each other in a ring would wait for ever. In each ring
-// (strongly connected set) the job gives way that only Wants pulled in and that is farthest
+// Ordering cycles. Jobs that wait for each other in a ring (a strongly connected set) would wait for ever. Nothing must keep a
+// machine from being taken down, so in a ring of stops the one that is farthest from the request, ties by name, waits
+// for nobody, and nobody for it. In any other ring the job gives way that only Wants pulled in and that is farthest
 // from the request, ties by name. If every job of the ring is required, an interactive
 // request is refused; otherwise the ring's units are left out and the rest goes on, those that
 // require them too: a server that boots without one unit is better than one that does not.
@@ -42,6 +43,9 @@ func (p *plan) breakCycles() error {
 
 func (p *plan) breakRing(ring []*planned, all bool) error {
 	cycle := &CycleError{Path: cyclePath(ring)}
+	if p.untie(ring, cycle, all) {
+		return nil
+	}
 	victims := p.dispensable(ring)
 	if len(victims) == 0 {
 		return p.breakRequired(ring, cycle)
@@ -60,6 +64,33 @@ func (p *plan) breakRing(ring []*planned, all bool) error {
 	return nil
 }
 
+// untie has a job of a ring of stops go without its order, or all of them. It is false for any other ring.
+func (p *plan) untie(ring []*planned, cycle *CycleError, all bool) bool {
+	var list []*planned
+	for _, j := range ring {
+		if t, _ := installed(j); t != unit.JobStop {
+			return false
+		}
+		if !j.old {
+			list = append(list, j)
+		}
+	}
+	slices.SortFunc(list, byDistance)
+	if !all {
+		list = list[:min(1, len(list))]
+	}
+	for _, j := range list {
+		j.unordered = true
+		p.notes = append(p.notes, "job "+j.what()+" does not wait for its turn: "+cycle.Error())
+	}
+	return len(list) > 0
+}
+
+// byDistance puts first what is farthest from the request, ties by name.
+func byDistance(a, b *planned) int {
+	return cmp.Or(cmp.Compare(b.depth, a.depth), cmp.Compare(a.x.name, b.x.name))
+}
+
 // dispensable lists the jobs of a ring that nothing requires, the one that gives way first.
 func (p *plan) dispensable(ring []*planned) []*planned {
 	var list []*planned
@@ -69,9 +100,7 @@ func (p *plan) dispensable(ring []*planned) []*planned {
 		}
 		list = append(list, j)
 	}
-	slices.SortFunc(list, func(a, b *planned) int {
-		return cmp.Or(cmp.Compare(b.depth, a.depth), cmp.Compare(a.x.name, b.x.name))
-	})
+	slices.SortFunc(list, byDistance)
 	return list
 }
 
@@ -151,6 +180,9 @@ func (p *plan) jobOf(x *entry) *planned {
 
 // ignoresOrder reports whether j's job waits for nobody and holds nobody up.
 func (p *plan) ignoresOrder(j *planned) bool {
+	if j.unordered {
+		return true
+	}
 	if o := j.x.job; o != nil && (j.old || mergeTypes(o.typ, j.typ) != 0) {
 		return o.ignoreOrder
 	}

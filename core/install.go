@@ -70,6 +70,7 @@ func (e *Engine) installJob(p *planned, whole *plan, by Cause) {
 			}
 			o.typ = t
 			o.irreversible = o.irreversible || irreversible
+			o.ignoreOrder = o.ignoreOrder || p.unordered
 			e.jobChanged(x)
 			return
 		}
@@ -79,7 +80,7 @@ func (e *Engine) installJob(p *planned, whole *plan, by Cause) {
 	e.nextJob++
 	e.metaDirty = true
 	j := &job{id: e.nextJob, x: x, typ: p.typ, irreversible: irreversible,
-		ignoreOrder: op.Mode == unit.ModeIgnoreDependencies, began: e.now.Mono}
+		ignoreOrder: op.Mode == unit.ModeIgnoreDependencies || p.unordered, began: e.now.Mono}
 	x.job = j
 	e.noteJob(j, p.typ, op, by)
 	e.jobs[j.id] = j

@@ -28,7 +28,7 @@ type job struct {
 }
 
 func (j *job) view() JobView {
-	return JobView{ID: j.id, Unit: j.x.name, Type: j.typ, Running: j.running}
+	return JobView{ID: j.id, Unit: j.x.name, Type: j.typ, Running: j.running, Unordered: j.ignoreOrder}
 }
 
 // stopsFirst reports whether a job of type t takes its unit down before anything else.

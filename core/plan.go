@@ -26,16 +26,17 @@ type planKey struct {
 }
 
 type planned struct {
-	x       *entry
-	typ     unit.JobType
-	in, out []pull
-	dead    bool
-	err     error
-	matters bool // the request fails without it
-	reached bool
-	depth   int  // edges from the request
-	old     bool // not of this plan: a job that is queued already
-	node    node
+	x         *entry
+	typ       unit.JobType
+	in, out   []pull
+	dead      bool
+	err       error
+	matters   bool // the request fails without it
+	reached   bool
+	depth     int  // edges from the request
+	unordered bool // it waits for nobody, and nobody for it
+	old       bool // not of this plan: a job that is queued already
+	node      node
 }
 
 // pull is an edge: from wants to have to.

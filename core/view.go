@@ -11,11 +11,12 @@ type JobID uint32
 
 // JobView is an immutable picture of one job.
 type JobView struct {
-	ID      JobID
-	Unit    unit.Name
-	Type    unit.JobType
-	Running bool // false: waiting
-	Result  unit.JobResult
+	ID        JobID
+	Unit      unit.Name
+	Type      unit.JobType
+	Running   bool // false: waiting
+	Unordered bool // it waits for nobody, and nobody for it
+	Result    unit.JobResult
 }
 
 // Times are the time stamps of a unit's state changes; zero means "never".

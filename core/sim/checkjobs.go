@@ -70,14 +70,14 @@ func stopsFirst(t unit.JobType) bool { return t == unit.JobStop || t == unit.Job
 // earlier unit, of two stops the later one).
 func (m *Machine) checkOrder(v *core.View, j *core.JobView) *Violation {
 	u := v.Unit(j.Unit)
-	if u == nil || m.check.exempt[j.Unit] {
+	if u == nil || j.Unordered || m.check.exempt[j.Unit] {
 		return nil
 	}
 	related := u.Relations()
 	for _, r := range [...]unit.Relation{unit.After, unit.Before} {
 		for _, n := range related[r] {
 			w := v.Unit(n)
-			if w == nil || w.Job == nil || w.Name == j.Unit || m.check.exempt[w.Name] {
+			if w == nil || w.Job == nil || w.Job.Unordered || w.Name == j.Unit || m.check.exempt[w.Name] {
 				continue
 			}
 			old, ok := m.check.jobs[w.Job.ID]

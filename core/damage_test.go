@@ -152,8 +152,8 @@ func TestStoreRefuses(t *testing.T) {
 	}
 }
 
-// TestNothingToRecord: a unit whose record is kept as it is has none to be written, and a store takes no empty commit.
-func TestNothingToRecord(t *testing.T) {
+// TestEmptyCommit: a unit whose record is kept as it is has none to be written, and a store takes no empty commit.
+func TestEmptyCommit(t *testing.T) {
 	log, _, err := state.Open(state.Config{FS: &statetest.FS{}})
 	require.NoError(t, err)
 	b := &bench{load: loader(parse(t, "a.service:"))}

@@ -118,10 +118,7 @@ func (k *keeper) settleProcess() {
 	runtime.GOMAXPROCS(1)
 	debug.SetGCPercent(25)
 	process.Park(4)
-	// What the collector needs for itself it asks the kernel for in its first rounds, and later not again.
-	for range 4 {
-		runtime.GC()
-	}
+	process.Provide()
 }
 
 func (k *keeper) configure() {

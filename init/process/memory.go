@@ -2,6 +2,8 @@ package process
 
 import (
 	"os"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -64,4 +66,26 @@ func Prepare(env []string) []string {
 		out = append(out, v)
 	}
 	return append(out, "GODEBUG="+debug, settledEnv+"=1")
+}
+
+// heapRoom is three times what init's heap takes in a storm of signals with dying cores.
+const heapRoom = 12 << 20
+
+// Provide has the runtime ask the kernel now for the addresses that it may come to need. It ends the program when it gets
+// none (RLIMIT_AS, strict overcommit), and asks when the heap grows by the next 4 MiB and in a collection: for mark bits
+// in the first ones, and for its queue of spans when that runs over or a collection is interrupted. For its books it asks
+// at any time; the overlay (overlay.sh) has it take four times as much of that at once. Nothing of it is in memory afterwards. Call it when the number of processors is set.
+func Provide() {
+	runtime.KeepAlive(make([]byte, heapRoom)) // nobody writes into it
+	type object [64]*byte                     // of the biggest size that is queued by its span, sixteen in one
+	objects := make([]*object, 128*16)
+	for i := range objects {
+		objects[i] = new(object)
+	}
+	runtime.GC()
+	runtime.KeepAlive(objects)
+	for range 4 {
+		runtime.GC()
+	}
+	debug.FreeOSMemory()
 }

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -190,4 +191,52 @@ func TestDirs(t *testing.T) {
 	w.Act(in)
 	require.Contains(t, awaitDone(t, w, in), "not an absolute path below /")
 	require.NoDirExists(t, path)
+}
+
+// TestWatchesAreHeldByInit, so that the end of a core does not wait for their end; the next core has init let go of them.
+func TestWatchesAreHeldByInit(t *testing.T) {
+	f := newFakeInit(t)
+	path := filepath.Join(t.TempDir(), "pid")
+	open := func() *World {
+		w, err := New(Config{Init: f.client, NotifyPath: filepath.Join(t.TempDir(), "notify")})
+		require.NoError(t, err)
+		return w
+	}
+	kept := func(w *World) (same bool) {
+		f.look(func() {
+			fd, ok := f.kept[watchPathsKey]
+			same = ok && sameFile(fd, w.paths.fd)
+		})
+		return same
+	}
+	until := func(w *World, done func() bool) {
+		t.Helper()
+		for end := monotonic() + patience; !done(); w.Wait(monotonic() + 10*time.Millisecond) {
+			require.Less(t, monotonic(), end)
+		}
+	}
+	watch := sys.Intent{Unit: "a.service", Seq: 1, Effect: unit.WatchPath{ID: "pid", Path: path}}
+	again := func(w *World) {
+		require.NoError(t, w.Close())
+		f.disconnect(t)
+		f.connect(t)
+	}
+	w := open()
+	f.look(func() { require.NotContains(t, f.kept, watchPathsKey) })
+	w.Act(watch)
+	until(w, func() bool { return kept(w) })
+	again(w)
+	w = open() // it watches, too
+	require.False(t, w.Held(watchPathsKey))
+	require.False(t, kept(w))
+	w.Act(watch)
+	until(w, func() bool { return kept(w) })
+	again(w)
+	w = open() // it does not
+	w.Turned(1, false)
+	until(w, func() (gone bool) {
+		f.look(func() { _, is := f.kept[watchPathsKey]; gone = !is })
+		return gone
+	})
+	require.NoError(t, w.Close())
 }

@@ -59,6 +59,7 @@ func (w *World) watchGroup(in sys.Intent, tell bool) error {
 	if err != nil {
 		return err
 	}
+	w.outlive(watchGroupsKey, w.watcher.FD())
 	g := &group{unit: in.Unit, memory: w.watcher.HasMemory(in.CGroup)}
 	if g.memory {
 		if g.oom, err = w.cfg.CGroup.OOMKills(in.CGroup); err != nil {
@@ -107,6 +108,7 @@ func (w *World) watchLate(path string, g *group) {
 	g.unwatched = false
 	err := w.watcher.Add(path)
 	if err == nil {
+		w.outlive(watchGroupsKey, w.watcher.FD())
 		if g.memory = w.watcher.HasMemory(path); g.memory {
 			g.oom, err = w.cfg.CGroup.OOMKills(path)
 		}

@@ -201,8 +201,12 @@ func (w *World) spawned(in sys.Intent, e unit.Spawn, p spawn.Process, serr *unit
 	}
 	ev.Proc = p.Proc()
 	w.answer(in, ev)
+	watched := w.groups[in.CGroup] != nil
 	if err := w.watchGroup(in, false); err != nil {
 		w.note(in.Unit, "watch control group", err)
+	}
+	if g := w.groups[in.CGroup]; g != nil && !watched {
+		g.emptied = true // the process may have ended before the watch: look again when its end is told
 	}
 	f, err := w.follow(follower{Proc: p.Proc(), unit: in.Unit, cgroup: in.CGroup, pidfd: p.PidFD, child: true})
 	if err != nil {

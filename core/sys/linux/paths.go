@@ -113,6 +113,7 @@ func (w *World) watchPath(in sys.Intent, e unit.WatchPath, next func()) {
 				})
 				return
 			}
+			w.outlive(watchPathsKey, w.paths.fd)
 			w.paths.watches[pw.key] = pw
 			w.recheck(in.Unit, e.Path, pw)
 		}

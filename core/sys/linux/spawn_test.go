@@ -89,6 +89,36 @@ func life(t *testing.T, w *World, in sys.Intent) (unit.Spawned, unit.Execed, uni
 	return s, x, e
 }
 
+// TestGroupThatEmptiedBeforeItsWatch: a process may end before anybody has had the time to watch its group.
+func TestGroupThatEmptiedBeforeItsWatch(t *testing.T) {
+	init := newFakeInit(t)
+	cfg := withGroups(t, shimConfig(t))
+	cfg.Init = init.client
+	w := newWorld(t, cfg)
+	w.Act(serviceIntent(1, unit.Spawn{Role: "main", Command: command("/bin/true")}))
+	own, err := cgroup.NewWatcher(cfg.CGroup)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, own.Close()) }()
+	over := func() (dead bool) { // without a turn of the loop
+		init.look(func() {
+			for pid := range init.registered {
+				s, err := readStat(pid)
+				dead = err == nil && s.dead()
+			}
+		})
+		return dead
+	}
+	for end := monotonic() + patience; !over(); require.Less(t, monotonic(), end) {
+		_, _ = unix.Poll(nil, 1)
+	}
+	require.NoError(t, own.Add("system.slice/a.service"))
+	// The kernel tells at most once in 10 ms and puts the rest off. If it has told already nothing comes.
+	_, err = unix.Poll([]unix.PollFd{{Fd: int32(own.FD()), Events: unix.POLLIN}}, 100)
+	require.NoError(t, err)
+	await[unit.Exited](t, w, nil)
+	await[unit.CgroupEmpty](t, w, nil)
+}
+
 func TestSpawnLifeCycle(t *testing.T) {
 	init := newFakeInit(t)
 	cfg := withGroups(t, shimConfig(t))

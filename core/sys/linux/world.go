@@ -34,6 +34,7 @@ type World struct {
 	fds       map[string]*held
 	inodes    map[inode][]string // keys of fds
 	leftovers []string           // temporary keys of the core before
+	outlived  map[string]bool    // keys of outlive
 	notify    notifier
 	farewells []farewell
 	parting   uint64 // the alarm of the first of them
@@ -62,7 +63,7 @@ func New(cfg Config) (*World, error) {
 	w := &World{
 		cfg: cfg, lanes: make(map[unit.Name]*lane),
 		inputs: inputs{peeked: make(map[uint64]func())},
-		fds:    make(map[string]*held), inodes: make(map[inode][]string), followed: make(map[int]*follower),
+		fds:    make(map[string]*held), inodes: make(map[inode][]string), outlived: make(map[string]bool), followed: make(map[int]*follower),
 		groups: make(map[string]*group), tracks: make(map[unit.Name]*track),
 		channel: channel{waiting: make(map[uint32]func(error))},
 		notify:  notifier{fd: -1}, paths: paths{fd: -1},

@@ -85,6 +85,14 @@ func orphan(t *testing.T, env ...string) unit.Proc {
 	require.NoError(t, err)
 	pid, err := ParsePID(out)
 	require.NoError(t, err)
+	comm := func() string {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+		require.NoError(t, err)
+		return string(b)
+	}
+	for end := monotonic() + patience; comm() != "sleep\n"; require.Less(t, monotonic(), end) { // until then it is another session's
+		_, _ = unix.Poll(nil, 1)
+	}
 	s, err := readStat(pid)
 	require.NoError(t, err)
 	p := unit.Proc{PID: pid, Start: s.Start}

@@ -254,6 +254,7 @@ func (e *Engine) look(x *entry, in sys.Intent) sys.Outcome {
 			in.Known = append(in.Known, p.Proc)
 		}
 		in.Known = append(in.Known, x.ended.procs...)
+		in.Recorded = e.recorded
 		outer := e.rec.begin(intentNote(stageProbe, &in))
 		out := e.cfg.World.Prober.Probe(in)
 		e.rec.end(outer)
@@ -263,6 +264,9 @@ func (e *Engine) look(x *entry, in sys.Intent) sys.Outcome {
 	}
 	return sys.Outcome{State: sys.NotDone}
 }
+
+// recorded reports whether a unit has a process with this number.
+func (e *Engine) recorded(pid int) bool { return e.procs[pid] != nil }
 
 // repair is step 3.
 func (e *Engine) repair(r *Recovery, found []finding) {

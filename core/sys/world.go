@@ -85,6 +85,9 @@ type Intent struct {
 	// Known, for Probe only, are the unit's processes that the store knows, and those whose ends it
 	// heard of last: none of them is what a Spawn without an answer started.
 	Known []unit.Proc
+	// Recorded, for Probe only, reports whether the store knows a process with this number, of whatever unit; nil: it
+	// knows none. Such a one is not what a Spawn without an answer started, and need not be looked at.
+	Recorded func(pid int) bool
 }
 
 // OutcomeState is what a probe found.

@@ -18,12 +18,15 @@ import (
 
 // lookAtLeaders remembers the session leaders by control group, and has init tell all exits
 // of those that were gone before.
-func (w *World) lookAtLeaders() {
+func (w *World) lookAtLeaders(in sys.Intent) {
 	if w.leaders != nil || w.cfg.CGroup == nil || w.cfg.Init == nil {
 		return
 	}
 	w.leaders = make(map[string][]unit.Proc)
 	err := allPIDs(func(pid int) {
+		if in.Recorded != nil && in.Recorded(pid) {
+			return // most are: looking at them takes longer than the rest of a recovery
+		}
 		s, err := readStat(pid)
 		if err != nil || s.Session != pid {
 			return

@@ -140,7 +140,7 @@ func TestProbeWaitsForTheEndOfTheParent(t *testing.T) {
 	_, err = pipe.Write([]byte("go\n"))
 	require.NoError(t, err)
 	awaitState(t, w, func() bool { return len(members(t, w, in)) == 2 })
-	w.lookAtLeaders()
+	w.lookAtLeaders(sys.Intent{})
 	require.NoError(t, pipe.Close())
 	awaitState(t, w, func() bool { return !alive(p) })
 	reaped := make(chan struct{})

@@ -41,7 +41,7 @@ func (w *World) Probe(in sys.Intent) sys.Outcome {
 	w.learn(in)
 	switch e := in.Effect.(type) {
 	case unit.Spawn:
-		w.lookAtLeaders()
+		w.lookAtLeaders(in)
 		return w.probeSpawn(in, e)
 	case unit.Listen:
 		for _, s := range e.Sockets {

@@ -352,7 +352,11 @@ func TestProbeWaitsForTheDying(t *testing.T) {
 	p.Start = s.Start
 	require.NoError(t, cfg.CGroup.Attach(in.CGroup, p.PID))
 	w := newWorld(t, cfg)
-	w.lookAtLeaders()
+	w.lookAtLeaders(sys.Intent{Recorded: func(pid int) bool { return pid == p.PID }})
+	require.NotContains(t, w.leaders[in.CGroup], p, "another unit's")
+	w.leaders = nil
+	w.lookAtLeaders(sys.Intent{})
+	require.Contains(t, w.leaders[in.CGroup], p)
 	require.NoError(t, pipe.Close())
 	awaitState(t, w, func() bool { return !alive(p) }) // a zombie, and in no group
 	reaped := make(chan struct{})

@@ -69,6 +69,9 @@ func moveIn(dir *os.File) error {
 
 // showState makes stateDir a link to init's descriptor of dir, unless it is one.
 func showState(dir *os.File) error {
+	if shown(dir) {
+		return nil
+	}
 	target, err := initsDescriptor(dir)
 	if err != nil {
 		return err
@@ -92,6 +95,20 @@ func showState(dir *os.File) error {
 		return err
 	}
 	return os.Rename(next, stateDir)
+}
+
+// shown reports whether stateDir is a link to dir.
+func shown(dir *os.File) bool {
+	link, err := os.Lstat(stateDir)
+	if err != nil || link.Mode().Type() != fs.ModeSymlink {
+		return false
+	}
+	want, err := dir.Stat()
+	if err != nil {
+		return false
+	}
+	got, err := os.Stat(stateDir)
+	return err == nil && os.SameFile(want, got)
 }
 
 const runDir = "/run/sysmaster"

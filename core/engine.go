@@ -83,6 +83,11 @@ type Config struct {
 	// Spread, if set, calls do with each number below n, on several processors, and returns when all calls have. Recovery has
 	// the stored units decoded so, which is most of its work. What comes of it does not depend on Spread.
 	Spread func(n int, do func(i int))
+	// Readable, if set, is called once within New with a View of what was committed last, before units are linked and what
+	// was under way is looked into, which takes longer: for those who only want to read. It is not called of a store that
+	// is new or damaged. What the View cannot tell yet - related units, all units, one that nobody stored - waits for
+	// the end of New; so do not ask for that on New's goroutine.
+	Readable func(*View)
 	// Hold has nothing written that the program could not read that wrote what is in Store, until Release: this
 	// one may have to make room for it again. New gives a *FormatError if it cannot do that.
 	Hold bool
@@ -231,10 +236,21 @@ func New(cfg Config) (*Engine, error) {
 	e.now = cfg.World.Clock.Now()
 	cfg.World.Pulse.Further() // from here on it computes, and its silence is a hang
 	e.rec = openRecorder(cfg.Recorder, e.now.Mono)
-	if err := e.recover(); err != nil {
+	err := e.recover()
+	early := e.pub.early
+	e.pub.early = nil
+	if err == nil {
+		for _, x := range e.dirty { // since the early View
+			e.pub.changed(x.index)
+		}
+		e.publishView()
+	}
+	if early != nil {
+		close(early.whole)
+	}
+	if err != nil {
 		return nil, err
 	}
-	e.publishView()
 	return e, nil
 }
 

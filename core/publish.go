@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/sysmaster-go/sysmaster/unit"
 )
@@ -16,6 +17,7 @@ type published struct {
 	renames bool
 	jobs    bool
 	names   map[unit.Name]int
+	early   *early // while New is not through, if there is an early View
 }
 
 func (p *published) changed(i int) { p.dirty = append(p.dirty, i) }
@@ -30,7 +32,7 @@ func (e *Engine) publishView() {
 	if e.storeErr != nil {
 		troubles = append(slices.Clip(troubles), "nothing new is started, as the state cannot be recorded: "+e.storeErr.Error())
 	}
-	if old != nil && len(p.dirty) == 0 && !p.renames && !p.jobs && old.state == state && old.count == len(e.list) && slices.Equal(old.troubles, troubles) {
+	if old != nil && old.early == p.early && len(p.dirty) == 0 && !p.renames && !p.jobs && old.state == state && old.count == len(e.list) && slices.Equal(old.troubles, troubles) {
 		return
 	}
 	if g := e.graph.Load(); g == nil || g.generation != e.generation {
@@ -65,7 +67,7 @@ func (e *Engine) publishView() {
 			p.names[n] = x.index
 		}
 	}
-	v := &View{Turn: e.turn, names: p.names, units: p.chunks, count: len(e.list), state: state, troubles: troubles}
+	v := &View{Turn: e.turn, names: p.names, units: p.chunks, count: len(e.list), state: state, troubles: troubles, early: p.early}
 	if old != nil && !p.jobs {
 		v.jobs = old.jobs
 	} else {
@@ -73,6 +75,33 @@ func (e *Engine) publishView() {
 	}
 	p.renames, p.jobs = false, false
 	e.view.Store(v)
+}
+
+// early is what a View has that was published before recovery was through.
+type early struct {
+	whole chan struct{}         // closed when New returns
+	view  *atomic.Pointer[View] // the newest
+}
+
+// publishEarly shows what was committed last. Units are not linked yet.
+func (e *Engine) publishEarly() {
+	p := &e.pub
+	p.early = &early{make(chan struct{}), &e.view}
+	e.graph.Store(&lazyGraph{generation: e.generation, early: p.early})
+	e.publishView()
+	e.cfg.Readable(e.view.Load())
+}
+
+// wait gives the View that tells everything: the newest one after New, v itself if New failed or v is none of the early ones.
+func (v *View) wait() *View {
+	if v.early == nil {
+		return v
+	}
+	<-v.early.whole
+	if now := v.early.view.Load(); now.early == nil {
+		return now
+	}
+	return v
 }
 
 func (e *Engine) jobViews() []*JobView {
@@ -123,7 +152,14 @@ func (e *Engine) unitView(x *entry) *UnitView {
 		e.rec.end(outer)
 	}
 	graph, i := e.graph, x.index // not the graph of now: others may point to x later, without a change of x
-	v.Relations = func() *[unit.NumRelations][]unit.Name { return graph.Load().relations(i) }
+	v.Relations = func() *[unit.NumRelations][]unit.Name {
+		g := graph.Load()
+		if g.early != nil {
+			<-g.early.whole
+			g = graph.Load()
+		}
+		return g.relations(i)
+	}
 	return v
 }
 
@@ -131,6 +167,7 @@ func (e *Engine) unitView(x *entry) *UnitView {
 // the edges that one generation of the graph had.
 type lazyGraph struct {
 	generation uint64
+	early      *early // not there yet
 	once       sync.Once
 	sources    []graphSource
 	related    [][unit.NumRelations][]unit.Name

@@ -139,7 +139,7 @@ func (e *Engine) loadStore(r *Recovery) (state.Report, error) {
 	}
 	e.shared = newShared()
 	units.sort()
-	e.rebuild(units.list, report.Whole())
+	e.rebuild(units.list, report.Whole(), meta)
 	e.shared = nil
 	e.repeats.recovered(e.jobs)
 	e.adoptFound(e.cfg.Found)
@@ -173,8 +173,9 @@ func (e *Engine) readMeta(data []byte) bool {
 	return true
 }
 
-// rebuild makes graph, timers and jobs of what was read. whole is false if the store lost records.
-func (e *Engine) rebuild(units []storedUnit, whole bool) {
+// rebuild makes timers, jobs and graph of what was read. whole is false if the store lost records, meta if it has none
+// of the engine itself.
+func (e *Engine) rebuild(units []storedUnit, whole, meta bool) {
 	e.list = slices.Grow(e.list, len(units))
 	for i := range units {
 		x := e.intern(unit.Name(units[i].name))
@@ -191,10 +192,13 @@ func (e *Engine) rebuild(units []storedUnit, whole bool) {
 	for _, x := range slices.Clone(e.list) {
 		e.alias(x)
 	}
-	e.relink()
 	for _, x := range e.list {
 		e.reindex(x)
 	}
+	if whole && meta && e.cfg.Readable != nil {
+		e.publishEarly()
+	}
+	e.relink()
 }
 
 // reindex puts what x has into the engine's own lists.

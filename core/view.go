@@ -86,7 +86,9 @@ func (u *UnitView) Props() ([]unit.Value, error) {
 	return x.Props(), nil
 }
 
-// View is an immutable picture of all units and jobs after one commit.
+// View is an immutable picture of all units and jobs after one commit. The one that Config.Readable got lacks what
+// recovery had not found out by then: Units, Len, Unit of a name that nobody stored, and UnitView.Relations wait for it, and tell what
+// the newest View tells.
 type View struct {
 	Turn  uint64
 	names map[unit.Name]int // shared between views, only replaced as a whole
@@ -96,6 +98,7 @@ type View struct {
 	state string     // "starting", "running", "degraded", "stopping"
 
 	troubles []string
+	early    *early // nil: it tells everything
 }
 
 // chunkSize balances what is copied per commit against the number of chunks.
@@ -107,6 +110,9 @@ type chunk [chunkSize]*UnitView
 func (v *View) Unit(name unit.Name) *UnitView {
 	i, ok := v.names[name]
 	if !ok {
+		if w := v.wait(); w != v {
+			return w.Unit(name)
+		}
 		return nil
 	}
 	return v.units[i/chunkSize][i%chunkSize]
@@ -114,7 +120,7 @@ func (v *View) Unit(name unit.Name) *UnitView {
 
 // Units calls yield for each unit in the order in which they were loaded, until it returns false.
 func (v *View) Units(yield func(*UnitView) bool) {
-	for _, c := range v.units {
+	for _, c := range v.wait().units {
 		for _, u := range c {
 			if u != nil && !yield(u) {
 				return
@@ -124,7 +130,7 @@ func (v *View) Units(yield func(*UnitView) bool) {
 }
 
 // Len is the number of units.
-func (v *View) Len() int { return v.count }
+func (v *View) Len() int { return v.wait().count }
 
 // Jobs are all jobs sorted by ID. The slice is shared: read only.
 func (v *View) Jobs() []*JobView { return v.jobs }

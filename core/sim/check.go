@@ -26,6 +26,7 @@ type checker struct {
 	main    *mainTwice
 	stored  string     // that a descriptor is stored twice
 	view    *core.View // what the next core must find; nil: not known
+	early   *core.View // what this core has shown first; nil: nothing before its recovery was through
 }
 
 type seenJob struct {

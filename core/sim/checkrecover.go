@@ -30,6 +30,11 @@ func (c *checker) recovered(m *Machine) error {
 	}
 	v := m.engine.View()
 	if c.view != nil && m.store.works() {
+		if c.early != nil { // what readers were given before recovery was through
+			if bad := m.sameView(RuleRecover, c.view, c.early); bad != nil {
+				return bad
+			}
+		}
 		if bad := m.sameView(RuleRecover, c.view, v); bad != nil {
 			return bad
 		}

@@ -231,8 +231,10 @@ func (m *Machine) begin() (err error) {
 			err = m.caught(p, "recovery panics: ")
 		}
 	}()
+	m.check.early = nil
 	e, err := core.New(core.Config{
-		World: m.world(), Store: m.store.use(), Types: m.cfg.Types,
+		Readable: func(v *core.View) { m.check.early = v },
+		World:    m.world(), Store: m.store.use(), Types: m.cfg.Types,
 		Boot:       core.Boot{Unit: m.cfg.Boot, Mode: m.cfg.Mode},
 		Observe:    m.observe,
 		Checkpoint: m.checkpoint,

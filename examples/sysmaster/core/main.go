@@ -140,7 +140,7 @@ func run(screen *os.File) error {
 		return err
 	}
 	files = <-loading
-	m := &manager{ready: make(chan struct{}), post: world.Post}
+	m := &manager{readable: make(chan struct{}), post: world.Post}
 	server, err := control.New(control.Config{
 		Manager: m, CGroups: newGroupReader(groups, groupPath), Command: commandLine, Info: files.info(groupPath, boots),
 		FileState: files.state, Stale: files.stale, Observe: con.control, Crashes: dead, Upgrades: ups,
@@ -151,12 +151,13 @@ func run(screen *os.File) error {
 	if err := serve(server, world); err != nil {
 		return err
 	}
-	m.engine, err = newEngine(con, ups, openState(world, opt.stateSize, con), core.Config{
+	engine, err := newEngine(con, ups, openState(world, opt.stateSize, con), core.Config{
 		World: world.Sys(), Types: files.types, Seed: seed, BootID: files.facts.BootID, Recorder: recorder(world, con),
-		Boot:    core.Boot{Unit: opt.unit, Fallbacks: []unit.Name{"rescue.target", "emergency.target"}},
-		Search:  func() []core.Found { return found(groups, world, con) },
-		Follows: world.Welcome().Generation > 1,
-		Spread:  spread,
+		Boot:     core.Boot{Unit: opt.unit, Fallbacks: []unit.Name{"rescue.target", "emergency.target"}},
+		Search:   func() []core.Found { return found(groups, world, con) },
+		Follows:  world.Welcome().Generation > 1,
+		Spread:   spread,
+		Readable: m.show,
 		Observe: func(ev core.Event) {
 			con.event(ev)
 			server.Publish(ev)
@@ -170,9 +171,10 @@ func run(screen *os.File) error {
 	if err != nil {
 		return err
 	}
-	close(m.ready)
+	m.engine.Store(engine)
+	m.show(engine.View())
 	turns := 0
-	return m.engine.Run(func() bool {
+	return engine.Run(func() bool {
 		if turns++; turns == 2 { // the first one is over
 			tidy()
 		}
@@ -238,15 +240,28 @@ func prepare(con *console, trial bool) []string {
 
 // manager is the engine as the control server sees it.
 type manager struct {
-	engine *core.Engine
-	ready  chan struct{} // closed when engine is there
-	post   func(any) error
+	engine   atomic.Pointer[core.Engine]
+	first    *core.View
+	readable chan struct{} // closed when first is there
+	once     sync.Once
+	post     func(any) error
+}
+
+// show gives readers the first View.
+func (m *manager) show(v *core.View) {
+	m.once.Do(func() {
+		m.first = v
+		close(m.readable)
+	})
 }
 
 // View is the newest picture. It waits for the first one, which is what was recovered.
 func (m *manager) View() *core.View {
-	<-m.ready
-	return m.engine.View()
+	if e := m.engine.Load(); e != nil {
+		return e.View()
+	}
+	<-m.readable
+	return m.first
 }
 
 // Submit queues a request.

@@ -2,6 +2,7 @@ package pid1
 
 import (
 	"strconv"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -9,7 +10,6 @@ import (
 	"github.com/sysmaster-go/sysmaster/init/event"
 	"github.com/sysmaster-go/sysmaster/init/policy"
 	"github.com/sysmaster-go/sysmaster/state/fdstore"
-	"syscall"
 )
 
 // rescueState is the way down while no core can be kept alive. A re-exec of init keeps

@@ -1,3 +1,7 @@
+//go:build !race
+
+// The race detector asks for memory of its own.
+
 package process
 
 import (

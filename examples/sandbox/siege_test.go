@@ -235,7 +235,8 @@ func TestStormAtTheStart(t *testing.T) {
 			t.Parallel()
 			before := "(" + strings.ReplaceAll(stormer, "SIGNALS", signals) + ") &"
 			out, console, code := sandboxed(t, dir, 0, "--console", "--timeout", "100s", "--before", before, "--", "/bin/sh", "-c",
-				attack+`until_ [ -e /tmp/calm ]; until_ sctl show; p=$(pidof sysmaster-core); kill -9 $p; newcore $p; echo survived`)
+				attack+`until_ [ -e /tmp/calm ]; until_ sctl show; until p=$(pidof sysmaster-core); do sleep 0.05; done # the last signals may still end it
+kill -9 $p; newcore $p; echo survived`)
 			if code != 0 || out != "survived\n" {
 				t.Errorf("exit code %d\n%s\n%s", code, out, console)
 			}

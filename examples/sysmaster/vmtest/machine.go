@@ -97,7 +97,9 @@ func (c Config) args(disk string, sockets map[string]string) []string {
 	if c.Keep {
 		snapshot = "off"
 	}
-	words := append([]string{"console=ttyS0,115200", "root=/dev/vda", "rw", "panic=-1", "init=" + c.Init}, c.Cmdline...)
+	// With kernel memory counted, Linux patches its own code when the first group is made, where every clone comes by. Once
+	// both emulated processors never got past that instruction again (soft lockup).
+	words := append([]string{"console=ttyS0,115200", "root=/dev/vda", "rw", "panic=-1", "cgroup.memory=nokmem", "init=" + c.Init}, c.Cmdline...)
 	args := []string{
 		"-accel", "tcg,thread=multi", "-cpu", "max", "-machine", "q35", "-smp", strconv.Itoa(cpus), "-m", strconv.Itoa(memory),
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-nic", "none",

@@ -10,7 +10,7 @@
 // minitSignalMask). Of 300 programs, each with one SIGTERM in the first 10 ms, 190 to 200 died.
 //
 // So the window is closed in two halves. overlay.sh gives the go command a runtime in whose table
-// of signals these six have no fatal default; it changes no code, and such a program
+// of signals these six have no fatal default, and an allocator that takes more addresses at once (Provide); it changes no code, and such a program
 // survives them at any time (go build -overlay; see the Makefile). Nor does it open the six kinds that are
 // faults when the kernel raises them (SEGV, ILL ...): sent by somebody before AcceptSignals, one would end the
 // program. The price: such a fault in another thread than AcceptSignals' ends it without the runtime's dump. And whoever

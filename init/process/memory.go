@@ -78,14 +78,14 @@ const heapRoom = 12 << 20
 func Provide() {
 	runtime.KeepAlive(make([]byte, heapRoom)) // nobody writes into it
 	type object [64]*byte                     // of the biggest size that is queued by its span, sixteen in one
-	objects := make([]*object, 128*16)
+	objects := make([]*object, 96*16)
 	for i := range objects {
 		objects[i] = new(object)
 	}
 	runtime.GC()
 	runtime.KeepAlive(objects)
-	for range 4 {
+	for range 2 {
 		runtime.GC()
 	}
-	debug.FreeOSMemory()
+	debug.FreeOSMemory() // and collects once more
 }

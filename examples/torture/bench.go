@@ -42,7 +42,7 @@ func newBench(o options) (*bench, error) {
 		return nil, err
 	}
 	b := &bench{o: o, self: self, ledger: &ledger{}, times: make(map[attack][]time.Duration), base: make(map[string]life)}
-	b.fleet = fleet(o.services, o.churn, b.rng(0))
+	b.fleet = fleet(o.services, o.churn, o.clients, b.rng(0))
 	if o.verbose {
 		b.ledger.told = func(f finding) { b.say("LOST: %s: %s: %s", f.Loss, f.Unit, f.Text) }
 	}

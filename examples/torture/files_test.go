@@ -17,7 +17,7 @@ import (
 
 // TestFilesLoad: the manager takes every unit file, and finds nothing to say of it.
 func TestFilesLoad(t *testing.T) {
-	list := fleet(40, 50, rand.New(rand.NewPCG(1, 1)))
+	list := fleet(40, 50, 2, rand.New(rand.NewPCG(1, 1)))
 	tree := fstest.MapFS{}
 	for name, text := range files(list, "/usr/bin/torture", "/run/torture") {
 		tree["run/systemd/system/"+name] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}
@@ -37,6 +37,23 @@ func TestFilesLoad(t *testing.T) {
 			if _, err := k.New(s); err != nil {
 				t.Errorf("%s: %v", path, err)
 			}
+		}
+	}
+}
+
+// TestFleetWithoutClients: a service that only a client's knock starts again is not told to end when there are none.
+func TestFleetWithoutClients(t *testing.T) {
+	for _, clients := range []int{0, 1} {
+		n := 0
+		for _, m := range fleet(100, 100, clients, rand.New(rand.NewPCG(1, 1))) {
+			if m.kind == kindSocket && m.churn {
+				n++
+			} else if m.kind != kindSocket && !m.churn {
+				t.Errorf("%s is left alone; want all others to be ended", m.name)
+			}
+		}
+		if (n > 0) != (clients > 0) {
+			t.Errorf("%d clients: %d services behind sockets are told to end", clients, n)
 		}
 	}
 }

@@ -47,8 +47,9 @@ type member struct {
 func (m member) unit() string { return m.name + ".service" }
 
 // fleet chooses n services. Of twenty, eight notify, four are simple, three fork away, two
-// stand behind sockets, two come back, one is a oneshot; the first ones are one of each.
-func fleet(n, churn int, rng *rand.Rand) []member {
+// stand behind sockets, two come back, one is a oneshot; the first ones are one of each. Without clients nobody would
+// start a service again that has ended behind its socket: none of those is told to.
+func fleet(n, churn, clients int, rng *rand.Rand) []member {
 	all := kinds()
 	mix := strings.Fields("notify notify notify notify notify notify notify notify simple simple simple simple " +
 		"forking forking forking socket socket restart restart oneshot")
@@ -58,7 +59,7 @@ func fleet(n, churn int, rng *rand.Rand) []member {
 		if i < len(all) {
 			k = all[i]
 		}
-		list[i] = member{name: fmt.Sprintf("%s%04d", prefix, i), kind: k, churn: rng.IntN(100) < churn}
+		list[i] = member{name: fmt.Sprintf("%s%04d", prefix, i), kind: k, churn: rng.IntN(100) < churn && (k != kindSocket || clients > 0)}
 	}
 	return list
 }

@@ -112,39 +112,43 @@ func (r *run) unmountAll() {
 	deadline := time.Now().Add(r.TotalTimeout)
 	for {
 		progress := false
-		var busy []string
+		busy := make(map[string]bool)
+		var named []string
 		var last error
 		points := ParseMounts(r.table("/proc/self/mountinfo"))
 		for _, point := range points {
-			if r.hung[point] || slices.Contains(busy, point) {
+			if r.hung[point] || busy[point] {
 				continue
 			}
 			if time.Now().After(deadline) {
 				r.Say("giving up on unmounting: it took too long")
 				return
 			}
-			if err := r.unmount(point, wayTo(point, points)); err != nil {
-				busy, last = append(busy, point), err
+			if err := r.unmount(point, points); err != nil {
+				if busy[point] = true; len(named) < 8 {
+					named = append(named, point)
+				}
+				last = err
 			} else {
 				progress = true
 			}
 		}
 		if !progress {
-			if len(busy) > 0 {
-				r.fail("unmount "+strings.Join(busy[:min(len(busy), 8)], ", "), last)
+			if len(named) > 0 {
+				r.fail("unmount "+strings.Join(named, ", "), last)
 			}
 			return
 		}
 	}
 }
 
-// unmount takes one mount away. If that hangs, a server does not answer: that of the mount itself or of
+// unmount takes one mount of points away. If that hangs, a server does not answer: that of the mount itself or of
 // one through which the way leads. Without help each such mount would cost a thread, and soon nothing
 // else could be tried. So whatever lies on the way is forced, from the root on, since only what is
 // below a dead server cannot be reached: the kernel then answers all its requests (umount(2),
 // MNT_FORCE). What is behind it has no path any more; it is detached with the innermost mount that has
 // one. What was not written to a dead server is lost, whatever we do.
-func (r *run) unmount(point string, way []string) error {
+func (r *run) unmount(point string, points []string) error {
 	err := r.within(r.StepTimeout, func() error { return unix.Unmount(point, unix.UMOUNT_NOFOLLOW) })
 	if err != errHung {
 		return err
@@ -153,7 +157,7 @@ func (r *run) unmount(point string, way []string) error {
 		r.hung = make(map[string]bool)
 	}
 	r.hung[point] = true
-	way = append(way, point)
+	way := append(wayTo(point, points), point)
 	for _, p := range way {
 		err = r.within(r.StepTimeout, func() error { return unix.Unmount(p, unix.UMOUNT_NOFOLLOW|unix.MNT_FORCE) })
 		if err == errHung || err == errSkip {

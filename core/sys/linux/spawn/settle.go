@@ -74,9 +74,13 @@ func settleSignals() {
 		}
 	}
 	// glibc's posix_spawn leaves the two signals that it keeps for itself ignored in whoever it
-	// starts (make does), and package signal does not handle them.
-	var standard [4]uint64 // a struct kernel_sigaction of zeros: SIG_DFL
+	// starts (make does), and package signal does not handle them. What has a handler stays: 33 is
+	// the runtime's own, for syscall.AllThreadsSyscall.
+	var now, standard [4]uint64 // struct kernel_sigaction; one of zeros is SIG_DFL, and SIG_IGN is 1
 	for _, n := range [...]uintptr{32, 33} {
-		_, _, _ = syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, n, uintptr(unsafe.Pointer(&standard)), 0, 8, 0, 0)
+		_, _, e := syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, n, 0, uintptr(unsafe.Pointer(&now)), 8, 0, 0)
+		if e == 0 && now[0] == 1 {
+			_, _, _ = syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, n, uintptr(unsafe.Pointer(&standard)), 0, 8, 0, 0)
+		}
 	}
 }

@@ -101,18 +101,26 @@ func BenchmarkMaintain(b *testing.B) {
 	b.ReportMetric(float64(total.Microseconds())/float64(slices), "µs/slice")
 }
 
-// BenchmarkRecover: Open and Load of 10,000 units.
+// BenchmarkRecover: Open and Load of 10,000 units, and of 500 with a log that is nearly long enough to be compacted.
 func BenchmarkRecover(b *testing.B) {
+	b.Run("units=10000", func(b *testing.B) { benchmarkRecover(b, 10000, 0) })
+	b.Run("units=500,log=900k", func(b *testing.B) { benchmarkRecover(b, 500, 900<<10/600) })
+}
+
+func benchmarkRecover(b *testing.B, units, changes int) {
 	dir := tmpfs(b)
-	l := loaded(b, dir, 10000)
+	l := loaded(b, dir, units)
 	drain(b, l, 1<<20)
+	for i := range changes {
+		commit(b, l, transition(i*7919%units)...)
+	}
 	if err := l.Close(); err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()
 	for b.Loop() {
 		l, rep, err := state.Open(state.Config{Dir: dir})
-		if err != nil || rep.Records != 30000 {
+		if err != nil || rep.Records != 3*units {
 			b.Fatalf("Open = %+v, %v", rep, err)
 		}
 		if _, err = l.Load(func(state.Record) error { return nil }); err != nil {

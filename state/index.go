@@ -29,16 +29,33 @@ func (x *index) room(n int) {
 func (x *index) put(k Key, file *dataFile, off int64, n int, crc uint32) {
 	i, ok := x.byKey[k]
 	if !ok {
-		k.Name = strings.Clone(k.Name) // the caller's may be a piece of something big
-		if last := len(x.free) - 1; last >= 0 {
-			i, x.free = x.free[last], x.free[:last]
-		} else {
-			i = int32(len(x.slots))
-			x.slots = append(x.slots, slot{})
-		}
-		x.byKey[k] = i
-		x.slots[i] = slot{key: k}
+		i = x.add(Key{k.Segment, strings.Clone(k.Name)}) // the caller's may be a piece of something big
 	}
+	x.set(i, file, off, n, crc)
+}
+
+// read is put for what was read: a name is copied when it is new.
+func (x *index) read(s Segment, name []byte, file *dataFile, off int64, n int, crc uint32) {
+	i, ok := x.byKey[Key{s, string(name)}]
+	if !ok {
+		i = x.add(Key{s, string(name)})
+	}
+	x.set(i, file, off, n, crc)
+}
+
+func (x *index) add(k Key) (i int32) {
+	if last := len(x.free) - 1; last >= 0 {
+		i, x.free = x.free[last], x.free[:last]
+	} else {
+		i = int32(len(x.slots))
+		x.slots = append(x.slots, slot{})
+	}
+	x.byKey[k] = i
+	x.slots[i] = slot{key: k}
+	return i
+}
+
+func (x *index) set(i int32, file *dataFile, off int64, n int, crc uint32) {
 	s := &x.slots[i]
 	x.live += int64(n) - int64(s.n)
 	s.file, s.off, s.n, s.crc = file, off, uint32(n), crc

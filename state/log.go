@@ -1,9 +1,11 @@
 package state
 
 import (
+	"cmp"
 	"hash/crc32"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/sysmaster-go/sysmaster/state/record"
 )
@@ -186,11 +188,7 @@ func (l *Log) Load(fn func(Record) error) (Report, error) {
 	rep := l.report
 	rep.Problems = slices.Clone(rep.Problems)
 	var ahead readAhead
-	for i := range l.index.slots {
-		s := &l.index.slots[i]
-		if s.key.Name == "" {
-			continue
-		}
+	for _, s := range l.asTheyLie() {
 		raw, p := ahead.read(l, s)
 		if p != nil {
 			rep.add(*p)
@@ -202,6 +200,28 @@ func (l *Log) Load(fn func(Record) error) (Report, error) {
 		}
 	}
 	return rep, nil
+}
+
+// asTheyLie gives all slots in the order of their places: what is held in memory first.
+func (l *Log) asTheyLie() []*slot {
+	order := make([]*slot, 0, len(l.index.byKey))
+	for i := range l.index.slots {
+		if s := &l.index.slots[i]; s.key.Name != "" {
+			order = append(order, s)
+		}
+	}
+	slices.SortFunc(order, func(a, b *slot) int {
+		switch {
+		case a.file == b.file:
+			return cmp.Compare(a.off, b.off)
+		case a.file == nil:
+			return -1
+		case b.file == nil:
+			return 1
+		}
+		return cmp.Or(cmp.Compare(a.file.hdr.number, b.file.hdr.number), strings.Compare(a.file.name, b.file.name))
+	})
+	return order
 }
 
 // read returns the content of a slot's record, valid until the next call.

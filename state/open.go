@@ -254,7 +254,7 @@ func (l *Log) readSnapshot(f *dataFile) {
 			recs, ok := s.records(content, at)
 			for _, r := range recs {
 				if r.segment == f.hdr.segment && !r.deleted {
-					l.index.put(Key{r.segment, string(r.key)}, f, r.at, len(r.raw), crc32.Checksum(r.raw, l.tab))
+					l.index.read(r.segment, r.key, f, r.at, len(r.raw), crc32.Checksum(r.raw, l.tab))
 				}
 			}
 			count += uint64(len(recs))
@@ -318,11 +318,10 @@ func (l *Log) replayed(f *dataFile, recs []found, base [segments]uint64) {
 			continue
 		}
 		l.dirty[r.segment] = true
-		k := Key{r.segment, string(r.key)}
 		if r.deleted {
-			l.index.remove(k)
+			l.index.remove(Key{r.segment, string(r.key)})
 		} else {
-			l.index.put(k, f, r.at, len(r.raw), crc32.Checksum(r.raw, l.tab))
+			l.index.read(r.segment, r.key, f, r.at, len(r.raw), crc32.Checksum(r.raw, l.tab))
 		}
 	}
 }

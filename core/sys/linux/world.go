@@ -98,15 +98,15 @@ func (w *World) start() (err error) {
 	if err = w.startPaths(); err != nil {
 		return err
 	}
+	launcher := make(chan error, 1)
+	go func() { launcher <- w.startLauncher() }() // while init is waited for
 	if w.cfg.Init != nil {
-		if err = w.greet(); err != nil {
-			return err
-		}
+		err = w.greet()
 	}
-	if err = w.startNotify(); err != nil {
+	if err = errors.Join(err, <-launcher); err != nil {
 		return err
 	}
-	return w.startLauncher()
+	return w.startNotify()
 }
 
 // Sys gives the World in the engine's terms.

@@ -59,6 +59,8 @@ func main() {
 		fmt.Fprintln(screen, "sysmaster-core:", settled, "- every service starts through the shim")
 	}
 	linux.SmallPages()
+	// While all processors recover, who connects is greeted: Go looks for that only every 10 ms when none of them is idle.
+	runtime.GOMAXPROCS(runtime.NumCPU() + 1)
 	// Signals for PID 1 come through init; a signal for the core itself is a mistake, except
 	// SIGTERM and those that ask for a dump.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2)
@@ -186,7 +188,7 @@ func run(screen *os.File) error {
 func spread(n int, do func(int)) {
 	var next atomic.Int64
 	var all sync.WaitGroup
-	for range min(n, runtime.GOMAXPROCS(0)) {
+	for range min(n, runtime.NumCPU()) {
 		all.Go(func() {
 			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
 				do(i)
@@ -252,6 +254,7 @@ func (m *manager) show(v *core.View) {
 	m.once.Do(func() {
 		m.first = v
 		close(m.readable)
+		runtime.Gosched() // they answer now, and not when another thread of ours gets a processor
 	})
 }
 

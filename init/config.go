@@ -26,6 +26,7 @@ type Config struct {
 	Version   string // of this program, for upgrades [devel]
 	Core      Command
 	Rescue    []Command // tried in order on the console when the core cannot be kept alive
+	Hurry     bool      // a core that follows one which had completed a turn begins with real-time priority, and ends that by process.Calm
 	Subreaper bool      // a keeper that need not be PID 1: adopts orphans, mounts nothing, ends by returning
 
 	// Configure, if not nil, is called once /proc is there and before the core

@@ -115,7 +115,7 @@ func (k *keeper) startCore(now time.Time) {
 	case k.rescue.stage == policy.Rescue:
 		env = append(env, fdstore.EnvRole+"="+fdstore.RoleRescue)
 	}
-	pid, err := k.spawn(path, k.cfg.Core, env, files, nil)
+	pid, err := k.spawnCore(path, env, files, k.hurry && !trial)
 	if err != nil {
 		k.closeChannel()
 		if k.coreNotExecuted(trial, err) {
@@ -127,6 +127,19 @@ func (k *keeper) startCore(now time.Time) {
 	}
 	k.core.PID = pid
 	k.tell(event.Event{Kind: event.CoreStarted, PID: pid, Generation: k.Generation})
+}
+
+// spawnCore starts the core. A hurried one is before all others: whoever waits for the manager waits for what it recovers. One
+// that hangs then is killed like any other, as the kernel leaves some time to the rest (sched(7), sched_rt_runtime_us), and the
+// next one does not hurry.
+func (k *keeper) spawnCore(path string, env []string, files []uintptr, hurried bool) (int, error) {
+	start := func() (int, error) { return k.spawn(path, k.cfg.Core, env, files, nil) }
+	if !hurried {
+		return start()
+	}
+	pid, refused, err := process.Hurried(start)
+	k.must("have the core recover before others run", refused)
+	return pid, err
 }
 
 // spawn is the only place where init starts a program, until shutdown. path is c.Path or leads
@@ -169,6 +182,7 @@ func (k *keeper) coreDied(now time.Time, e fdstore.Exit) {
 	k.Behind = true
 	k.exits.WantAll()
 	turned := k.core.Turned
+	k.hurry = turned && k.cfg.Hurry
 	k.LastCause, k.LastExit = cause, e
 	k.tell(event.Event{Kind: event.CoreDied, PID: e.PID, Cause: cause, Exit: e})
 	k.lastWords(now, e, cause)

@@ -27,12 +27,27 @@ func build(t *testing.T, overlay bool) string {
 		}
 		args = append(args, "-overlay", filepath.Join(dir, "overlay.json"))
 	}
-	cmd := exec.Command("go", append(args, "./testdata/window")...)
+	return goBuild(t, append(args, "./testdata/window"), filepath.Join(dir, "window"))
+}
+
+// buildOf makes another program of testdata.
+func buildOf(t *testing.T, name string) string {
+	t.Helper()
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip("there is no go command to build with")
+	}
+	program := filepath.Join(t.TempDir(), name)
+	return goBuild(t, []string{"build", "-o", program, "./testdata/" + name}, program)
+}
+
+func goBuild(t *testing.T, args []string, program string) string {
+	t.Helper()
+	cmd := exec.Command("go", args...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	return filepath.Join(dir, "window")
+	return program
 }
 
 // start runs the program with every signal blocked, as an init is started.

@@ -175,6 +175,9 @@ func run(screen *os.File) error {
 	}
 	m.engine.Store(engine)
 	m.show(engine.View())
+	if err := process.Calm(); err != nil { // init had it hurry (pid1.Config.Hurry); a service would inherit that
+		return fmt.Errorf("cannot end its real-time priority: %w", err)
+	}
 	turns := 0
 	return engine.Run(func() bool {
 		if turns++; turns == 2 { // the first one is over

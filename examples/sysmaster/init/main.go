@@ -31,6 +31,7 @@ func main() {
 		Core:      pid1.Command{Path: "/usr/lib/sysmaster/sysmaster-core"},
 		Rescue:    []pid1.Command{{Path: "/usr/sbin/sulogin"}, {Path: "/bin/sh"}},
 		Configure: configure,
+		Hurry:     true,
 	}))
 }
 

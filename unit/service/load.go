@@ -23,7 +23,8 @@ func Type(o Options) unit.Type {
 	keys := unit.NewKeySet(Keys())
 	return unit.Type{
 		Kind: unit.KindService, Version: Version, Keys: keys, StartLimit: true,
-		New: func(spec *unit.Spec) (unit.Unit, error) { return newService(spec, keys, o) },
+		NewConfig: func() any { c := NewConfig(); return &c },
+		New:       func(spec *unit.Spec) (unit.Unit, error) { return newService(spec, keys, o) },
 		Restore: func(spec *unit.Spec, version uint32, snapshot []byte) (unit.Unit, error) {
 			return restore(spec, keys, o, version, snapshot)
 		},

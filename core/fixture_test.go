@@ -333,8 +333,7 @@ func TestRecordsOnceWritten(t *testing.T) {
 	for _, dir := range fixtures(t) {
 		want, err := os.ReadFile(filepath.Join(dir, "want.txt"))
 		require.NoError(t, err)
-		got := said(t, recordsOf(t, dir))
-		require.Equal(t, strings.Split(strings.TrimSuffix(string(want), "\n"), "\n"), got, dir)
+		require.ElementsMatch(t, strings.Split(strings.TrimSuffix(string(want), "\n"), "\n"), said(t, recordsOf(t, dir)), dir)
 	}
 }
 

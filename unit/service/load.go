@@ -116,6 +116,7 @@ func implied(spec *unit.Spec, keys *unit.KeySet) []unit.Dep {
 	if err := unit.Decode(spec, keys, &cfg); err != nil {
 		return nil // New has told it
 	}
+	cfg.completeType()
 	return cfg.implied(spec.Name)
 }
 
@@ -132,7 +133,7 @@ func (cfg *Config) implied(name unit.Name) []unit.Dep {
 		slice = DefaultSlice(name)
 	}
 	d.add(unit.OriginImplicit, slice, unit.InSlice, unit.Requires, unit.After)
-	if cfg.BusName != "" {
+	if cfg.Type == TypeDBus { // and no other service with a BusName=
 		d.add(unit.OriginImplicit, "dbus.socket", unit.Requires, unit.After)
 	}
 	for _, s := range cfg.Sockets {

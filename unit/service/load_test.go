@@ -60,6 +60,7 @@ func TestImplied(t *testing.T) {
 	const byDefault = " Requires=sysinit.target After=sysinit.target After=basic.target Conflicts=shutdown.target Before=shutdown.target"
 	for _, tc := range []struct{ got, want string }{
 		{text("x.service", "ExecStart=/bin/a"), "Slice=system.slice Requires=system.slice After=system.slice" + byDefault},
+		{text("x.service", "ExecStart=/bin/a", "Type=notify", "BusName=a.b"), "Slice=system.slice Requires=system.slice After=system.slice" + byDefault},
 		{text("a-b@c.service", "ExecStart=/bin/a", "Unit.DefaultDependencies=no"), `Slice=system-a\x2db.slice Requires=system-a\x2db.slice After=system-a\x2db.slice`},
 		{text("x.service", "ExecStart=/bin/a", "Slice=a.slice", "BusName=a.b", "Sockets=y.socket", "StateDirectory=z", "WorkingDirectory=/srv", "Unit.DefaultDependencies=no"),
 			"Slice=a.slice Requires=a.slice After=a.slice Requires=dbus.socket After=dbus.socket Wants=y.socket After=y.socket TriggeredBy=y.socket " +

@@ -219,8 +219,8 @@ func (s *Service) times() execseq.Times {
 	return execseq.Times{Stop: s.cfg.TimeoutStop, Abort: s.cfg.TimeoutAbort}
 }
 
-// refusals are the protective settings that refuse a start.
-func (s *Service) refusals() []string {
+// Refusals implements unit.Refuser: the protective settings that refuse a start.
+func (s *Service) Refusals() []string {
 	return append(s.cfg.Settings.Refused(), s.cfg.USB...)
 }
 

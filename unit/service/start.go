@@ -22,7 +22,7 @@ func (s *Service) onStart(tx *unit.Tx) {
 	if s.flushRestarts {
 		s.restarts, s.flushRestarts = 0, false
 	}
-	if keys := s.refusals(); len(keys) > 0 {
+	if keys := s.Refusals(); len(keys) > 0 {
 		if !s.opt.AllowDegraded {
 			tx.Emit(unit.Say{Level: unit.LevelErr, Text: "not started, because what it asks for is not implemented: " + sentence(keys)})
 			s.restartAllowed = false

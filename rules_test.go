@@ -38,6 +38,7 @@ var imports = map[string][]string{
 	"unit/condition": {"unit", "unit/unitfile"},
 	"unit/install":   {"unit", "unit/unitfile"},
 	"unit/convert":   {"unit", "unit/unitfile"},
+	"unit/verify":    {"unit", "unit/unitfile", "unit/execspec"},
 	"unit/*":         {"unit", "unit/execspec", "unit/execseq"}, // one unit type each
 
 	"state":           {"state/record", xsys},
@@ -60,7 +61,7 @@ var imports = map[string][]string{
 	"core/control":              {"unit", "core", "core/client/wire", godbus},
 	"core/client":               {"unit", "core/client/wire", godbus},
 	"core/client/wire":          {godbus},
-	"core/client/cli":           {"unit", "core/client", "core/client/wire", godbus},
+	"core/client/cli":           {"unit", "unit/unitfile", "unit/verify", "core/client", "core/client/wire", godbus},
 
 	"init":   {"init/...", "state/fdstore", xsys},
 	"init/*": {"init/...", "state/fdstore", xsys},

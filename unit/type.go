@@ -40,6 +40,13 @@ type Unit interface {
 	Props() []Value
 }
 
+// Refuser is a Unit that may have settings which are not implemented and must not be left out.
+type Refuser interface {
+	// Refusals are these settings as in a unit file, "ProtectSystem=strict". While there is one every start is refused, unless the
+	// kind was told to do without.
+	Refusals() []string
+}
+
 // FDHolder is a Unit that offers descriptors to the units it triggers.
 type FDHolder interface {
 	FDs() []FDRef

@@ -10,6 +10,11 @@ import (
 	"time"
 
 	"github.com/sysmaster-go/sysmaster/core/client/cli"
+	"github.com/sysmaster-go/sysmaster/unit"
+	"github.com/sysmaster-go/sysmaster/unit/service"
+	"github.com/sysmaster-go/sysmaster/unit/slice"
+	"github.com/sysmaster-go/sysmaster/unit/socket"
+	"github.com/sysmaster-go/sysmaster/unit/target"
 )
 
 // version is set by the linker.
@@ -23,7 +28,17 @@ func main() {
 		Color: terminal(os.Stdout) && os.Getenv("NO_COLOR") == "",
 		Now:   time.Now, Zone: time.Local,
 		Signal: func(n int) error { return syscall.Kill(1, syscall.Signal(n)) },
+		Types:  types(), Root: os.DirFS,
 	}))
+}
+
+// types are the kinds of units that the reference core has.
+func types() map[unit.Kind]*unit.Type {
+	all := make(map[unit.Kind]*unit.Type)
+	for _, t := range []unit.Type{service.Type(service.Options{}), socket.Type(), target.Type(), slice.Type()} {
+		all[t.Kind] = &t
+	}
+	return all
 }
 
 // terminal reports whether f is a character device other than /dev/null: near enough to

@@ -164,7 +164,9 @@ func (c *Config) burst() int {
 	return 20
 }
 
-// refusals say why the socket cannot start as it is written.
+// Refusals implements unit.Refuser: why the socket cannot start as it is written.
+func (s *Socket) Refusals() []string { return s.cfg.refusals() }
+
 func (c *Config) refusals() []string {
 	var out []string
 	if c.Accept {

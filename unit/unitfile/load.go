@@ -231,3 +231,13 @@ func (ld *load) fail(state unit.LoadState, pos unit.Pos, text string) {
 	}
 	ld.diag(unit.Error, pos, "", text)
 }
+
+// Stat looks at a path of the Loader's file system, through links, none of which leads out of it.
+func (l *Loader) Stat(path string) (fs.FileInfo, error) {
+	t := tree{l.cfg.FS}
+	real, err := t.resolve(path)
+	if err != nil {
+		return nil, err
+	}
+	return t.lstat(real)
+}

@@ -90,3 +90,14 @@ func lower(c byte) byte {
 	}
 	return c
 }
+
+// Nearest gives the candidate that word was probably meant to be, letter case aside; empty if none is near.
+func Nearest(word string, candidates []string) string {
+	best, distance := "", 1+len(word)/3
+	for _, c := range candidates {
+		if d := editDistance(word, c, distance); d < distance || d == distance && best == "" {
+			best, distance = c, d
+		}
+	}
+	return best
+}

@@ -5,14 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/sysmaster-go/sysmaster/core/client"
+	"github.com/sysmaster-go/sysmaster/unit"
 )
 
-// Env is what the commands may touch. All fields but Lost are required.
+// Env is what the commands may touch. Types and Root are for verify, which says so without them; the others are required.
 type Env struct {
 	Stdout, Stderr io.Writer
 	Socket         string // of the manager; empty: client.DefaultPath
@@ -22,6 +24,10 @@ type Env struct {
 	Zone           *time.Location // of the times shown
 	// Signal sends a signal to PID 1, for shutting down when the manager does not answer.
 	Signal func(number int) error
+	// Types are the kinds of units that verify knows.
+	Types map[unit.Kind]*unit.Type
+	// Root gives the file system below a directory, with its symbolic links (os.DirFS).
+	Root func(dir string) fs.FS
 }
 
 // Exit codes beside 0.
@@ -123,6 +129,7 @@ func commands() []command {
 		{"daemon-reexec", "", "replace the service manager by a fresh one", 0, 0, (*app).daemonReexec},
 		{"upgrade", "core|init PATH", "replace the program of the service manager or of init, with a way back", 2, 2, (*app).upgrade},
 		{"version", "", "show the versions that run, and what can be gone back to", 0, 0, (*app).version},
+		{"verify", "[FILE|UNIT...]", "say what is wrong with unit files; needs no manager", 0, -1, (*app).verify},
 		{"poweroff", "", "shut down and power off", 0, 0, power("poweroff")},
 		{"reboot", "", "shut down and reboot", 0, 0, power("reboot")},
 		{"halt", "", "shut down and halt", 0, 0, power("halt")},

@@ -11,6 +11,12 @@ import (
 type options struct {
 	all, noBlock, wait, quiet, value, json, noLegend, help, version bool
 
+	strict bool // verify
+	root   string
+	format string
+
+	unitPath []string
+
 	force   int
 	jobMode string
 	signal  string
@@ -27,7 +33,7 @@ const optionHelp = `  -a --all              also show inactive units and empty p
      --failed           the same as --state=failed
   -p --property=NAME,.. only these properties
      --value            print values without names
-     --json             print JSON (list-units, list-jobs, show, why, crashes)
+     --json             print JSON (list-units, list-jobs, show, why, crashes, verify)
      --no-legend        print no headers and sums
      --no-block         do not wait until the job has ended
      --wait             wait until the started unit has ended again
@@ -37,6 +43,10 @@ const optionHelp = `  -a --all              also show inactive units and empty p
      --kill-whom=WHOM   for kill: all, main or control
   -f --force            poweroff, reboot, halt: at once, without stopping units
   -q --quiet            print nothing but errors
+     --root=DIR         for verify: look at the system in DIR; what it has not got is missing
+     --unit-path=DIR:.. for verify: directories of unit files
+     --format=FORMAT    for verify: text, json or sarif
+     --strict           for verify: fail for warnings, too
      --socket=PATH      the manager's socket
   -h --help, --version
 `
@@ -94,6 +104,8 @@ func (o *options) flag(name string) *bool {
 		return &o.help
 	case "version":
 		return &o.version
+	case "strict":
+		return &o.strict
 	}
 	return nil
 }
@@ -150,6 +162,12 @@ func (o *options) setter(name string) func(string) error {
 		return text(&o.whom)
 	case "socket":
 		return text(&o.socket)
+	case "root":
+		return text(&o.root)
+	case "format":
+		return text(&o.format)
+	case "unit-path":
+		return func(v string) error { o.unitPath = append(o.unitPath, strings.Split(v, ":")...); return nil }
 	case "property":
 		return list(&o.props)
 	case "type":

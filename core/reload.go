@@ -218,5 +218,5 @@ func withLoad(old, now *unit.Spec) *unit.Spec {
 
 // sameSpec compares what two specifications amount to, by their stored form.
 func sameSpec(a, b *unit.Spec) bool {
-	return a != nil && bytes.Equal(encodeSpec(a), encodeSpec(b))
+	return a == b || a != nil && bytes.Equal(encodeSpec(a), encodeSpec(b))
 }

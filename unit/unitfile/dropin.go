@@ -105,8 +105,8 @@ func isLink(base string) bool {
 
 // addLinks turns .wants/ and .requires/ entries into dependencies. Only the entry's name
 // counts, wherever it points; one that leads to /dev/null or is an empty file masks that name.
-func (l *load) addLinks(names []unit.Name, suffix string, rel unit.Relation) {
-	for _, f := range l.index.collect(names, suffix, isLink) {
+func (l *load) addLinks(list []found, rel unit.Relation) {
+	for _, f := range list {
 		pos := unit.Pos{File: f.path}
 		real, err := l.index.tree.resolve(f.path)
 		if (err == nil || real == devNull) && l.index.tree.masks(real) {

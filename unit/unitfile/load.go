@@ -3,6 +3,7 @@ package unitfile
 import (
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io/fs"
 	"slices"
 	"time"
@@ -21,13 +22,18 @@ type Config struct {
 	Facts Facts
 	// Types are the kinds that can be loaded, with their keys.
 	Types map[unit.Kind]*unit.Type
+	// Now is the time by the clock of the file system. With it the Loader keeps what it made, and gives the same Spec again
+	// as long as the files, links and facts are the same: by inode, size and times, and not while they are younger than the
+	// steps of these. Nil: every Load reads.
+	Now func() time.Time
 }
 
 // Loader makes Specs from unit files. The directories are indexed at the first Load and
 // after each Reload; files are read at each Load. Not safe for concurrent use.
 type Loader struct {
-	cfg   Config
-	index *index
+	cfg    Config
+	index  *index
+	memory memory
 }
 
 // NewLoader makes a Loader; it reads nothing yet.
@@ -35,7 +41,7 @@ func NewLoader(cfg Config) *Loader {
 	if cfg.Dirs == nil {
 		cfg.Dirs = DefaultDirs()
 	}
-	return &Loader{cfg: cfg}
+	return &Loader{cfg: cfg, memory: memory{facts: cfg.Facts, seed: maphash.MakeSeed(), specs: map[unit.Name]remembered{}}}
 }
 
 // Reload forgets the index: the next Load reads the directories anew. Specs that exist do
@@ -48,6 +54,7 @@ func (l *Loader) SetFacts(f Facts) { l.cfg.Facts = f }
 func (l *Loader) current() *index {
 	if l.index == nil {
 		l.index = newIndex(l.cfg.FS, l.cfg.Dirs, func(k unit.Kind) bool { return l.cfg.Types[k] != nil })
+		l.memory.forget(l.index, l.cfg.Facts)
 	}
 	return l.index
 }
@@ -69,6 +76,8 @@ type load struct {
 	deps    map[depID]struct{}
 	more    int // diagnostics beyond the bound
 	size    int // bytes of settings kept
+
+	recalled bool // spec is of an earlier load
 }
 
 // Load makes the Spec of the unit that name stands for. It never fails: what is wrong is in
@@ -90,27 +99,32 @@ func (l *Loader) stale() bool {
 	return l.index != nil && !slices.EqualFunc(l.index.times, l.index.modTimes(l.cfg.Dirs), time.Time.Equal)
 }
 
-func (l *Loader) load(name unit.Name) (spec *unit.Spec) {
+func (l *Loader) load(name unit.Name) *unit.Spec {
 	ld := &load{Loader: l, spec: &unit.Spec{Name: name}, deps: map[depID]struct{}{}}
-	spec = ld.spec
+	ld.whole(name)
+	return ld.spec
+}
+
+func (ld *load) whole(name unit.Name) {
 	defer func() {
 		// A setter that panics is a bug, but it must cost this unit only.
 		if r := recover(); r != nil {
-			ld.fail(unit.LoadError, unit.Pos{File: spec.FragmentPath}, fmt.Sprintf("internal error: %v", r))
+			ld.fail(unit.LoadError, unit.Pos{File: ld.spec.FragmentPath}, fmt.Sprintf("internal error: %v", r))
 		}
-		ld.closeDiags()
+		if !ld.recalled {
+			ld.closeDiags()
+		}
 	}()
 	switch valid, err := unit.ParseName(string(name)); {
 	case err != nil || valid != name:
 		ld.fail(unit.LoadError, unit.Pos{}, "invalid unit name")
-	case l.cfg.Types[name.Kind()] == nil:
+	case ld.cfg.Types[name.Kind()] == nil:
 		ld.fail(unit.LoadError, unit.Pos{}, "unsupported type")
 	case name.IsTemplate():
 		ld.fail(unit.LoadError, unit.Pos{}, "a template cannot be loaded (valid: an instance of it, with a name between @ and the dot)")
 	default:
 		ld.run(name)
 	}
-	return spec
 }
 
 func (ld *load) run(name unit.Name) {
@@ -146,7 +160,16 @@ func (ld *load) run(name unit.Name) {
 	if e.isAlias() {
 		fragment = ""
 	}
-	dropIns := x.collect(names, ".d", isDropIn)
+	dropIns, wants, requires := x.collect(names, ".d", isDropIn), x.collect(names, ".wants", isLink), x.collect(names, ".requires", isLink)
+	sum, settled := uint64(0), false
+	if ld.Loader.cfg.Now != nil {
+		if sum, settled = ld.sourcesOf(canonical, names, e, dropIns, wants, requires, s.Diags); settled {
+			if old := ld.recall(canonical, sum); old != nil {
+				ld.spec, ld.recalled = old, true
+				return
+			}
+		}
+	}
 	looks := x.tree.looks(fragment, dropIns) // before they are read: a change meanwhile is one since
 	defer func() {
 		if s.FragmentPath != "" || len(s.DropIns) > 0 {
@@ -165,10 +188,13 @@ func (ld *load) run(name unit.Name) {
 		return
 	}
 	ld.dropIns(dropIns)
-	ld.addLinks(names, ".wants", unit.Wants)
-	ld.addLinks(names, ".requires", unit.Requires)
+	ld.addLinks(wants, unit.Wants)
+	ld.addLinks(requires, unit.Requires)
 	// A Spec lives as long as its unit: give back what growing left over.
 	s.Settings, s.Deps = slices.Clone(s.Settings), slices.Clone(s.Deps)
+	if settled {
+		ld.remember(s, sum)
+	}
 }
 
 // fragment reads the unit's main file. It is false when that decides the load state.

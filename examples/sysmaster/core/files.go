@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/sysmaster-go/sysmaster/core"
 	"github.com/sysmaster-go/sysmaster/core/control"
@@ -46,7 +47,7 @@ func newFiles(dirs []string, types map[unit.Kind]*unit.Type, con *console) *file
 		dirs = unitfile.DefaultDirs()
 	}
 	f := &files{types: types, fs: root, facts: unitfile.ReadFacts(root), dirs: dirs, con: con, machine: conditions.New()}
-	f.loader = unitfile.NewLoader(unitfile.Config{FS: root, Dirs: dirs, Facts: f.facts, Types: types})
+	f.loader = unitfile.NewLoader(unitfile.Config{FS: root, Dirs: dirs, Facts: f.facts, Types: types, Now: time.Now})
 	return f
 }
 

@@ -78,7 +78,9 @@ func (e *Engine) applyReload() {
 				e.adopt(x, spec)
 			}
 		default:
-			if !sameSpec(x.spec, spec) {
+			if sameSpec(x.spec, spec) {
+				x.spec = spec // the loader keeps it, too
+			} else {
 				e.respec(x, spec)
 			}
 		}

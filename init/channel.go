@@ -148,6 +148,10 @@ func (k *keeper) spoke(now time.Time, next time.Duration, turned bool) {
 	if turned && !c.Turned {
 		c.Turned = true
 		c.oomKills, c.oomKnown = k.oomKills()
+		if c.hurried && process.CalmChild(c.PID) {
+			k.hurry = hurryNever
+			k.tell(event.Event{Kind: event.Internal, Text: "the core does not give its real-time priority up", Err: unix.ENOTSUP})
+		}
 		k.tell(event.Event{Kind: event.CoreReady, PID: c.PID, Generation: k.Generation})
 	}
 }

@@ -32,6 +32,7 @@ func scenarios() map[string]scenario {
 		"stubborn": {core: coreStubborn},
 		"hang":     {config: func(c *Config) { c.HangIdle, c.HangBusy = time.Second, 200*time.Millisecond }, core: coreHang},
 		"hurried":  {config: func(c *Config) { c.Hurry, c.HelloTimeout, c.HangBusy = true, time.Second, time.Second }, core: coreHurried},
+		"calmed":   {config: func(c *Config) { c.Hurry = true }, core: coreCalmed},
 		"exits":    {core: func(b *testbed) { b.save(); os.Exit(1) }},
 		"register": {core: coreRegister},
 		"ignores":  {config: func(c *Config) { c.TakeTimeout = 300 * time.Millisecond }, core: coreIgnores},
@@ -199,7 +200,7 @@ func TestScenarios(t *testing.T) {
 	for name, code := range map[string]int{
 		"killed50": 50, "orphans": 10, "signals": 11, "garbage": 12, "full": 13, "lost": 14,
 		"stubborn": 15, "hang": 16, "register": 18, "crashes": 17, "bigstore": 19, "defaultfs": 3,
-		"roles": 21, "lastwords": 22, "oom": 23, "crashreboot": 133, "unattended": 133, "hurried": 24,
+		"roles": 21, "lastwords": 22, "oom": 23, "crashreboot": 133, "unattended": 133, "hurried": 24, "calmed": 25,
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := boot(t, name, false)

@@ -27,7 +27,7 @@ type keeper struct {
 	self    int
 	buf     []byte // for /proc
 	again   bool   // the turn left work behind: do not wait
-	hurry   bool   // the next core is to recover before others run
+	hurry   hurry  // whether the next core is to recover before others run
 
 	handover.Known
 	core    coreState

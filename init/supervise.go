@@ -29,6 +29,7 @@ type coreState struct {
 	oomKills uint64 // in its control group, when it had completed its first turn
 	oomKnown bool
 
+	hurried        bool // it was started with real-time priority
 	outcomeSent    bool
 	trial, late    bool // it has not reported healthy yet, and is killed for that
 	adopted        bool // it is to be told that it may act
@@ -115,7 +116,7 @@ func (k *keeper) startCore(now time.Time) {
 	case k.rescue.stage == policy.Rescue:
 		env = append(env, fdstore.EnvRole+"="+fdstore.RoleRescue)
 	}
-	pid, err := k.spawnCore(path, env, files, k.hurry && !trial)
+	pid, err := k.spawnCore(path, env, files, k.hurry == hurryNow && !trial)
 	if err != nil {
 		k.closeChannel()
 		if k.coreNotExecuted(trial, err) {
@@ -129,6 +130,15 @@ func (k *keeper) startCore(now time.Time) {
 	k.tell(event.Event{Kind: event.CoreStarted, PID: pid, Generation: k.Generation})
 }
 
+// hurry is whether the next core gets real-time priority.
+type hurry uint8
+
+const (
+	hurryNot hurry = iota
+	hurryNow
+	hurryNever // a core did not give it up
+)
+
 // spawnCore starts the core. A hurried one is before all others: whoever waits for the manager waits for what it recovers. One
 // that hangs then is killed like any other, as the kernel leaves some time to the rest (sched(7), sched_rt_runtime_us), and the
 // next one does not hurry.
@@ -138,6 +148,7 @@ func (k *keeper) spawnCore(path string, env []string, files []uintptr, hurried b
 		return start()
 	}
 	pid, refused, err := process.Hurried(start)
+	k.core.hurried = refused == nil
 	k.must("have the core recover before others run", refused)
 	return pid, err
 }
@@ -182,7 +193,12 @@ func (k *keeper) coreDied(now time.Time, e fdstore.Exit) {
 	k.Behind = true
 	k.exits.WantAll()
 	turned := k.core.Turned
-	k.hurry = turned && k.cfg.Hurry
+	if k.hurry != hurryNever {
+		k.hurry = hurryNot
+		if turned && k.cfg.Hurry {
+			k.hurry = hurryNow
+		}
+	}
 	k.LastCause, k.LastExit = cause, e
 	k.tell(event.Event{Kind: event.CoreDied, PID: e.PID, Cause: cause, Exit: e})
 	k.lastWords(now, e, cause)

@@ -29,7 +29,7 @@ type Config struct {
 }
 
 // Loader makes Specs from unit files. The directories are indexed at the first Load and
-// after each Reload; files are read at each Load. Not safe for concurrent use.
+// after each Reload; files are read at each Load, or when they changed (Config.Now). Not safe for concurrent use.
 type Loader struct {
 	cfg    Config
 	index  *index
@@ -41,7 +41,7 @@ func NewLoader(cfg Config) *Loader {
 	if cfg.Dirs == nil {
 		cfg.Dirs = DefaultDirs()
 	}
-	return &Loader{cfg: cfg, memory: memory{facts: cfg.Facts, seed: maphash.MakeSeed(), specs: map[unit.Name]remembered{}}}
+	return &Loader{cfg: cfg, memory: memory{seed: maphash.MakeSeed(), specs: map[unit.Name]remembered{}}}
 }
 
 // Reload forgets the index: the next Load reads the directories anew. Specs that exist do
@@ -49,12 +49,17 @@ func NewLoader(cfg Config) *Loader {
 func (l *Loader) Reload() { l.index = nil }
 
 // SetFacts replaces the facts for the Loads to come (the host name changed).
-func (l *Loader) SetFacts(f Facts) { l.cfg.Facts = f }
+func (l *Loader) SetFacts(f Facts) {
+	if l.cfg.Facts != f {
+		clear(l.memory.specs)
+	}
+	l.cfg.Facts = f
+}
 
 func (l *Loader) current() *index {
 	if l.index == nil {
 		l.index = newIndex(l.cfg.FS, l.cfg.Dirs, func(k unit.Kind) bool { return l.cfg.Types[k] != nil })
-		l.memory.forget(l.index, l.cfg.Facts)
+		l.memory.forget(l.index)
 	}
 	return l.index
 }
@@ -78,6 +83,7 @@ type load struct {
 	size    int // bytes of settings kept
 
 	recalled bool // spec is of an earlier load
+	unsure   bool // a file could not be read
 }
 
 // Load makes the Spec of the unit that name stands for. It never fails: what is wrong is in
@@ -192,7 +198,7 @@ func (ld *load) run(name unit.Name) {
 	ld.addLinks(requires, unit.Requires)
 	// A Spec lives as long as its unit: give back what growing left over.
 	s.Settings, s.Deps = slices.Clone(s.Settings), slices.Clone(s.Deps)
-	if settled {
+	if settled && !ld.unsure {
 		ld.remember(s, sum)
 	}
 }
@@ -241,6 +247,7 @@ func (ld *load) dropIns(list []found) {
 			text, err = ld.index.tree.read(real, FileMax)
 		}
 		if err != nil {
+			ld.unsure = ld.unsure || !errors.Is(err, fs.ErrNotExist) // it may be readable next time
 			ld.warn(unit.Pos{File: f.path}, "", "cannot read the drop-in: "+err.Error())
 			continue
 		}

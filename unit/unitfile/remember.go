@@ -3,7 +3,6 @@ package unitfile
 import (
 	"encoding/binary"
 	"hash/maphash"
-	"io/fs"
 	"syscall"
 	"time"
 
@@ -13,7 +12,6 @@ import (
 // memory has the Specs of earlier loads with what they were made of, so that only those are made again whose files, links
 // or names changed.
 type memory struct {
-	facts Facts
 	seed  maphash.Seed
 	specs map[unit.Name]remembered
 }
@@ -23,9 +21,9 @@ type remembered struct {
 	sum  uint64
 }
 
-// settled is how long ago a file must have been changed for its times to tell the next change: kernels count them in steps
-// of up to 10 ms.
-const settled = 100 * time.Millisecond
+// settled is how long ago a file must have been changed for its times to tell the next change: file systems count them in
+// steps of up to 2 s.
+const settled = 2500 * time.Millisecond
 
 // sources sums up all that a Spec is made of beside facts and types: names, files with their identity, links. It is false
 // for what cannot be told apart from a later state.
@@ -49,18 +47,20 @@ func (s *sources) numbers(list ...uint64) {
 	}
 }
 
-// file adds a file; link: path is a symbolic link, or may be.
-func (s *sources) file(path string, link bool) {
+// file adds a file, with what it leads to. It gives the path of that.
+func (s *sources) file(path string) string {
 	s.text(path)
-	if link {
-		real, err := s.tree.resolve(path)
-		s.text(real)
-		if err != nil {
-			s.text(err.Error())
-			return
-		}
-		path = real
+	real, err := s.tree.resolve(path)
+	s.text(real)
+	if err == nil {
+		s.look(real)
+	} else {
+		s.text(err.Error())
 	}
+	return real
+}
+
+func (s *sources) look(path string) {
 	info, err := s.tree.lstat(path)
 	if err != nil {
 		s.ok = false
@@ -100,12 +100,18 @@ func (l *Loader) sourcesOf(canonical unit.Name, names []unit.Name, e entry, drop
 	s.text(string(e.alias))
 	s.text(string(e.bad))
 	s.text(e.text)
-	if e.path != "" && !e.isAlias() {
-		s.file(e.path, e.real != e.path)
+	switch {
+	case e.path == "" || e.isAlias():
+	case e.path == e.real: // what is read then, too
+		s.text(e.real)
+		s.look(e.real)
+	default:
+		real := s.file(e.path)
+		s.ok = s.ok && real == e.real // else a link changed since the index was made, and what is read now is not what it leads to
 	}
 	s.numbers(uint64(len(dropIns)))
 	for i := range dropIns {
-		s.file(dropIns[i].path, dropIns[i].entry.Type()&fs.ModeSymlink != 0)
+		s.file(dropIns[i].path)
 	}
 	for _, list := range [...][]found{wants, requires} {
 		s.numbers(uint64(len(list)))
@@ -132,12 +138,8 @@ func (l *Loader) remember(spec *unit.Spec, sum uint64) {
 	l.memory.specs[spec.Name] = remembered{spec, sum}
 }
 
-// forget drops Specs of units that are gone, and all if the facts changed.
-func (m *memory) forget(x *index, facts Facts) {
-	if m.facts != facts {
-		m.facts = facts
-		clear(m.specs)
-	}
+// forget drops Specs of units that are gone.
+func (m *memory) forget(x *index) {
 	for name := range m.specs {
 		if _, _, ok := x.find(name); !ok {
 			delete(m.specs, name)

@@ -2,9 +2,11 @@ package unitfile
 
 import (
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -106,6 +108,47 @@ func cutArrow(text string) (string, bool) {
 	}
 	return "", false
 }
+
+// TestLinkThatChangedSinceTheIndex: what a link led to when the directories were read is not remembered for what it leads to now.
+func TestLinkThatChangedSinceTheIndex(t *testing.T) {
+	root := t.TempDir()
+	plant(t, root, map[string]string{"v1/x.service": described("one"), "v2/x.service": described("two"), "cur": "-> v1", "u/x.service": "-> /cur/x.service", "u/y.service": simple})
+	l := NewLoader(Config{FS: os.DirFS(root), Dirs: []string{"/u"}, Types: testTypes(), Now: later})
+	l.Load("y.service")
+	require.NoError(t, os.Remove(filepath.Join(root, "cur")))
+	require.NoError(t, os.Symlink("v2", filepath.Join(root, "cur")))
+	require.Equal(t, "one", l.Load("x.service").Settings[0].Value)
+	l.Reload()
+	require.Equal(t, "two", l.Load("x.service").Settings[0].Value)
+}
+
+// TestUnreadableDropIn: that a drop-in could not be read once is not remembered.
+func TestUnreadableDropIn(t *testing.T) {
+	root := t.TempDir()
+	plant(t, root, map[string]string{"u/x.service": simple, "u/x.service.d/1.conf": "[Unit]\nDescription=read\n"})
+	bad := &failing{FS: os.DirFS(root), path: "u/x.service.d/1.conf"}
+	l := NewLoader(Config{FS: bad, Dirs: []string{"/u"}, Types: testTypes(), Now: later})
+	require.Len(t, l.Load("x.service").Diags, 1)
+	bad.path = ""
+	l.Reload()
+	require.Empty(t, l.Load("x.service").Diags)
+}
+
+// failing is a file system that cannot open one file.
+type failing struct {
+	fs.FS
+	path string
+}
+
+func (f *failing) Open(name string) (fs.File, error) {
+	if name == f.path {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: syscall.EMFILE}
+	}
+	return f.FS.Open(name)
+}
+
+func (f *failing) ReadLink(name string) (string, error)   { return fs.ReadLink(f.FS, name) }
+func (f *failing) Lstat(name string) (fs.FileInfo, error) { return fs.Lstat(f.FS, name) }
 
 // TestYoungFiles: what was changed within the step of a file system's clock may change again without a trace, and is read again.
 func TestYoungFiles(t *testing.T) {

@@ -6,11 +6,13 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/sysmaster-go/sysmaster/core/sys"
 	"github.com/sysmaster-go/sysmaster/unit"
+	"github.com/sysmaster-go/sysmaster/unit/unitfile"
 )
 
 // usualService is as long as a distribution's: Debian's have 25 lines in the median.
@@ -69,6 +71,8 @@ func BenchmarkLoad(b *testing.B) {
 		})
 		b.Run(fmt.Sprintf("again,units=%d", n), func(b *testing.B) {
 			f := newFiles([]string{dir}, unitTypes(false), con)
+			f.loader = unitfile.NewLoader(unitfile.Config{FS: f.fs, Dirs: f.dirs, Facts: f.facts, Types: f.types,
+				Now: func() time.Time { return time.Now().Add(time.Hour) }}) // the files are a moment old
 			f.load(sys.Load{Names: names})
 			for i := 0; b.Loop(); i++ {
 				require.NoError(b, os.WriteFile(filepath.Join(dir, string(names[7])), fmt.Appendf(nil, usualService, i, i, i), 0o644))

@@ -59,8 +59,9 @@ func main() {
 		fmt.Fprintln(screen, "sysmaster-core:", settled, "- every service starts through the shim")
 	}
 	linux.SmallPages()
-	// While all processors recover, who connects is greeted: Go looks for that only every 10 ms when none of them is idle.
-	runtime.GOMAXPROCS(runtime.NumCPU() + 1)
+	// One more than spread uses: while the others recover, who connects is greeted. Go looks for that only every 10 ms when
+	// none is idle.
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
 	// Signals for PID 1 come through init; a signal for the core itself is a mistake, except
 	// SIGTERM and those that ask for a dump.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2)
@@ -191,7 +192,7 @@ func run(screen *os.File) error {
 func spread(n int, do func(int)) {
 	var next atomic.Int64
 	var all sync.WaitGroup
-	for range min(n, runtime.NumCPU()) {
+	for range min(n, runtime.GOMAXPROCS(0)-1) {
 		all.Go(func() {
 			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
 				do(i)

@@ -59,18 +59,26 @@ func observe(executable string) (inherited, error) {
 	if in.oomScoreAdjust, err = strconv.Atoi(strings.TrimSpace(string(b))); err != nil {
 		return in, fmt.Errorf("cannot read own OOM score: %w", err)
 	}
+	in.noFile = probeNoFile(executable)
+	return in, nil
+}
+
+// schedule looks at how this process is scheduled, and says why a direct child would not be as systemd promises.
+func (in *inherited) schedule() []string {
 	prio, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
 	if err != nil {
-		return in, fmt.Errorf("cannot read own nice level: %w", err)
+		return []string{"cannot read own nice level: " + err.Error()}
 	}
 	in.nice = 20 - prio // the raw system call's range is 40..1
 	attr, err := unix.SchedGetAttr(0, 0)
 	if err != nil {
-		return in, fmt.Errorf("cannot read own scheduling policy: %w", err)
+		return []string{"cannot read own scheduling policy: " + err.Error()}
 	}
 	in.policy = int(attr.Policy)
-	in.noFile = probeNoFile(executable)
-	return in, nil
+	if in.nice != 0 || in.policy != 0 {
+		return []string{fmt.Sprintf("nice level %d, scheduling policy %d", in.nice, in.policy)}
+	}
+	return nil
 }
 
 // probeNoFile starts executable, stopped before its first instruction, reads its limit and
@@ -112,9 +120,6 @@ func (in *inherited) faults(limits []execspec.Limit) []string {
 	var why []string
 	if in.sigIgnored != 1<<(uint(unix.SIGPIPE)-1) {
 		why = append(why, fmt.Sprintf("ignored signals are %#x, not SIGPIPE alone", in.sigIgnored))
-	}
-	if in.nice != 0 || in.policy != 0 {
-		why = append(why, fmt.Sprintf("nice level %d, scheduling policy %d", in.nice, in.policy))
 	}
 	for _, l := range limits {
 		have, ok := in.limit(l.Resource)

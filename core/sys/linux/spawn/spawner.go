@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -21,6 +22,7 @@ type Spawner struct {
 	users     users
 	inherited inherited
 	indirect  []string
+	scheduled sync.Once
 	plain     *thread
 	private   *thread
 	noClone   atomic.Bool // clone3 into a control group is not permitted here
@@ -81,7 +83,11 @@ func (s *Spawner) Close() error {
 
 // Indirect says why this process cannot spawn directly at all, one reason each; empty if it
 // can. Every spawn then pays for the shim. After Settle there is none.
-func (s *Spawner) Indirect() []string { return s.indirect }
+func (s *Spawner) Indirect() []string {
+	// Not in New: a program that hurries at its start (init's process.Hurried) is calm by its first child.
+	s.scheduled.Do(func() { s.indirect = append(s.indirect, s.inherited.schedule()...) })
+	return s.indirect
+}
 
 // Start starts one process. An error is a *unit.SpawnError, and there is no process then. A
 // step that fails in the child is told by Process.StatusFD instead.
@@ -142,7 +148,7 @@ func (s *Spawner) refuse(req *Request) *unit.SpawnError {
 
 // way decides how to spawn; file is what a direct one executes.
 func (s *Spawner) way(req *Request, st *streams, id *identity) (way execspec.Way, file string) {
-	if len(s.indirect) > 0 || s.noClone.Load() && req.Cgroup > 0 || st.needShim() {
+	if len(s.Indirect()) > 0 || s.noClone.Load() && req.Cgroup > 0 || st.needShim() {
 		return execspec.Shim, ""
 	}
 	c := req.Context

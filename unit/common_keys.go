@@ -20,7 +20,7 @@ func CommonKeys() []Key {
 		Bind(Key{Section: section, Name: "SourcePath", Form: FormText, Syntax: "absolute path",
 			Doc: "The file from which the unit was generated."}, setPath(func(c *Common) *string { return &c.SourcePath })),
 		Bind(Key{Section: section, Name: "CollectMode", Syntax: "inactive|inactive-or-failed", Default: "inactive",
-			Doc: "When an unused unit is forgotten."}, setCollectMode),
+			Support: Inert, Doc: "When an unused unit is forgotten; no unit is, yet."}, setCollectMode),
 		Bind(Key{Section: section, Name: "OnFailureJobMode", Syntax: jobModeSyntax, Default: "replace",
 			Doc: "Job mode for the units of OnFailure=."}, setJobMode(func(c *Common) *JobMode { return &c.OnFailureJobMode })),
 		Bind(Key{Section: section, Name: "OnSuccessJobMode", Syntax: jobModeSyntax, Default: "fail",
@@ -135,15 +135,20 @@ func relationKeys(section string) []Key {
 	}
 	var keys []Key
 	for _, r := range current {
-		keys = append(keys, Key{Section: section, Name: r.String(), Form: FormDeps, Rel: r, Syntax: "list of unit names",
-			Doc: "Units to which this one stands in that relation; lines add up."})
+		k := Key{Section: section, Name: r.String(), Form: FormDeps, Rel: r, Syntax: "list of unit names",
+			Doc: "Units to which this one stands in that relation; lines add up."}
+		if r == JoinsNamespaceOf {
+			k.Support, k.Doc = Inert, "Units whose namespaces this one shares; settings that make any refuse the start."
+		}
+		keys = append(keys, k)
 	}
 	for _, o := range relationNamesOld {
 		keys = append(keys, Key{Section: section, Name: o.name, Form: FormDeps, Rel: o.rel, Syntax: "list of unit names",
 			Doc: "Old name of " + o.rel.String() + "=."})
 	}
 	return append(keys, Key{Section: section, Name: "RequiresMountsFor", Form: FormPaths, Rel: RequiresMountsFor,
-		Syntax: "list of absolute paths", Doc: "Paths whose mount units the unit requires and follows."})
+		Syntax:  "list of absolute paths",
+		Support: Inert, Doc: "Paths whose mount units the unit requires and follows; there are no mount units yet."})
 }
 
 func setText(field func(*Common) *string) func(*Common, string) error {

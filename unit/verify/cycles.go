@@ -2,6 +2,7 @@ package verify
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -15,13 +16,13 @@ type node struct {
 	deps []unit.Dep // from files and from the kind
 	root bool       // it is one of those that are verified
 
-	withDefaults bool // DefaultDependencies=yes
-	next         []edge
-	linked       bool
-	index        int // in the search, from 1
+	unit         unit.Unit // nil: it cannot be made
+	err          error     // why
+	withDefaults bool      // DefaultDependencies=yes
 
-	low     int
-	onStack bool
+	next       []edge
+	index, low int // in the search, from 1
+	onStack    bool
 }
 
 // edge: to is started later.
@@ -50,43 +51,79 @@ func (k *check) node(name unit.Name) *node {
 	if err := unit.Decode(spec, k.common, &common); err == nil {
 		n.withDefaults = common.DefaultDependencies
 	}
-	n.deps = slices.Clone(spec.Deps)
-	if n.typ.Implied != nil {
-		n.deps = append(n.deps, n.typ.Implied(spec)...)
-	}
+	n.make()
 	return n
+}
+
+// make has the kind do what the manager has it do before a first start. A kind that panics is told, and costs this unit.
+func (n *node) make() {
+	defer func() {
+		if p := recover(); p != nil {
+			n.unit, n.err = nil, fmt.Errorf("internal error: %v", p)
+		}
+	}()
+	n.deps = slices.Clone(n.spec.Deps)
+	if n.typ.Implied != nil {
+		n.deps = append(n.deps, n.typ.Implied(n.spec)...)
+	}
+	n.unit, n.err = n.typ.New(n.spec)
+}
+
+// startable units get a job when something pulls them in.
+func (n *node) startable() bool {
+	return n.typ != nil && n.spec.Load == unit.LoadLoaded && n.err == nil
 }
 
 // pulls: a start of the one starts the other.
 func pulls(r unit.Relation) bool {
-	return r == unit.Requires || r == unit.Wants || r == unit.BindsTo
+	return r == unit.Requires || r == unit.Wants || r == unit.BindsTo || r == unit.Upholds
 }
 
-// together lists what is started with roots.
+// isMember: by these relations a target has members, which it is after.
+func isMember(r unit.Relation) bool { return pulls(r) || r == unit.Requisite || r == unit.PartOf }
+
+// together lists what gets a job with roots.
 func (k *check) together(roots ...*node) []*node {
 	list, seen := slices.Clone(roots), make(map[*node]bool)
 	for _, n := range roots {
 		seen[n] = true
 	}
+	var only []*node // looked at, and not started
 	for i := 0; i < len(list); i++ {
 		for _, d := range list[i].deps {
-			if !pulls(d.Rel) || d.Unit == "" {
+			if d.Unit == "" || !pulls(d.Rel) && d.Rel != unit.Requisite {
 				continue
 			}
-			if m := k.node(d.Unit); !seen[m] && m.typ != nil && m.spec.Load == unit.LoadLoaded {
+			m := k.node(d.Unit)
+			switch {
+			case !m.startable() || seen[m]:
+			case d.Rel == unit.Requisite:
+				only = append(only, m)
+			default:
 				seen[m] = true
 				list = append(list, m)
 			}
 		}
 	}
+	for _, m := range only {
+		if !seen[m] {
+			seen[m] = true
+			list = append(list, m)
+		}
+	}
+	k.steps += len(list)
 	return list
 }
 
+// maxSteps bounds how many units are visited for cycles. What is not looked at then is told as what may be.
+const maxSteps = 500_000
+
 // cycles looks for rings among the units that each root starts.
 func (k *check) cycles(roots []*node) {
-	roots = slices.DeleteFunc(roots, func(n *node) bool { return n.typ == nil || n.spec.Load != unit.LoadLoaded })
+	roots = slices.DeleteFunc(roots, func(n *node) bool { return !n.startable() })
 	suspects := make(map[*node]bool) // if all were started together
-	for _, ring := range k.rings(k.together(roots...)) {
+	all := k.rings(k.together(roots...))
+	for _, ring := range all {
 		for _, n := range ring {
 			suspects[n] = true
 		}
@@ -95,17 +132,25 @@ func (k *check) cycles(roots []*node) {
 		return
 	}
 	told := make(map[string]bool)
+	guilty := make(map[*node]bool)
 	for _, root := range roots {
+		if k.steps > maxSteps {
+			break
+		}
 		list := slices.DeleteFunc(k.together(root), func(n *node) bool { return !suspects[n] })
 		for _, ring := range k.rings(list) {
-			var names strings.Builder
+			k.cycle(ring, "", told)
 			for _, n := range ring {
-				names.WriteString(string(n.spec.Name) + " ")
+				guilty[n] = true
 			}
-			if !told[names.String()] {
-				told[names.String()] = true
-				k.cycle(ring)
-			}
+		}
+	}
+	if k.steps <= maxSteps {
+		return
+	}
+	for _, ring := range k.rings(k.together(roots...)) {
+		if !slices.ContainsFunc(ring, func(n *node) bool { return guilty[n] }) {
+			k.cycle(ring, ", if they are started together", told)
 		}
 	}
 }
@@ -143,12 +188,16 @@ func (k *check) link(list []*node) {
 		if !n.typ.AfterMembers || !n.withDefaults {
 			continue
 		}
+		first := make(map[*node]bool, len(n.next))
+		for _, e := range n.next {
+			first[e.to] = true
+		}
 		for _, d := range n.deps {
 			m := k.nodes[d.Unit]
-			if d.Unit == "" || m == nil || !in[m] || !pulls(d.Rel) || !m.withDefaults {
+			if d.Unit == "" || m == nil || !in[m] || !isMember(d.Rel) || !m.withDefaults {
 				continue
 			}
-			if !slices.ContainsFunc(n.next, func(e edge) bool { return e.to == m }) {
+			if !first[m] {
 				before(m, n, d.Pos)
 			}
 		}
@@ -199,7 +248,10 @@ func (k *check) rings(list []*node) (rings [][]*node) {
 			if n.low != n.index {
 				continue
 			}
-			at := slices.Index(stack, n)
+			at := len(stack) - 1
+			for stack[at] != n {
+				at--
+			}
 			ring := slices.Clone(stack[at:])
 			stack = stack[:at]
 			for _, m := range ring {
@@ -214,8 +266,8 @@ func (k *check) rings(list []*node) (rings [][]*node) {
 	return rings
 }
 
-// cycle tells of one shortest way around a ring, from its first unit.
-func (k *check) cycle(ring []*node) {
+// cycle tells of one shortest way around a ring, from its first unit, once.
+func (k *check) cycle(ring []*node, condition string, told map[string]bool) {
 	in := make(map[*node]bool, len(ring))
 	for _, n := range ring {
 		in[n] = true
@@ -257,6 +309,11 @@ func (k *check) cycle(ring []*node) {
 			text.WriteString(" (" + at + ")")
 		}
 	}
+	text.WriteString(condition)
+	if told[text.String()] {
+		return
+	}
+	told[text.String()] = true
 	pos := unit.Pos{}
 	for _, p := range way {
 		if pos = p.Pos; pos.File != "" {

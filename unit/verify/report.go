@@ -4,7 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/sysmaster-go/sysmaster/unit"
 )
@@ -16,14 +20,34 @@ func level(s unit.Severity) string {
 	return "warning"
 }
 
+// Add puts what another check found behind what this one did, a cycle that both found once.
+func (r *Report) Add(other *Report) {
+	r.Units = append(r.Units, other.Units...)
+	for _, p := range other.Problems {
+		if p.Rule != RuleCycle || !slices.ContainsFunc(r.Problems, func(q Problem) bool { return q.Rule == p.Rule && q.Text == p.Text }) {
+			r.Problems = append(r.Problems, p)
+		}
+	}
+}
+
 // Text writes one line for each problem, as compilers do: where, what, and what would be right.
 func (r *Report) Text(w io.Writer) error {
 	var b strings.Builder
 	for _, p := range r.Problems {
-		b.WriteString(p.String() + " [" + level(p.Severity) + ", " + string(p.Rule) + "]\n")
+		b.WriteString(printable(p.String()) + " [" + level(p.Severity) + ", " + string(p.Rule) + "]\n")
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// printable escapes what would command a terminal.
+func printable(s string) string {
+	bad := func(r rune) bool { return !unicode.IsPrint(r) }
+	if strings.IndexFunc(s, bad) < 0 && utf8.ValidString(s) {
+		return s
+	}
+	q := strconv.Quote(s)
+	return strings.ReplaceAll(strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`), `\\`, `\`)
 }
 
 type jsonPlace struct {

@@ -11,7 +11,9 @@ package verify
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -123,6 +125,8 @@ type check struct {
 	order  []*node
 	known  map[unit.Kind][]string // names of units, for spelling
 	common *unit.KeySet
+	steps  int // of the search for cycles
+	looks  int // for spelling
 }
 
 // Check verifies. It never fails: what cannot be loaded is a problem like any other.
@@ -137,8 +141,9 @@ func Check(c Config) *Report {
 		k.report.Problems = append(k.report.Problems, fromDiag("", d))
 	}
 	for _, name := range names {
+		other := unit.Name("")
 		if name.IsTemplate() {
-			name = name.WithInstance("test")
+			name, other = name.WithInstance("test"), name.WithInstance("1")
 		}
 		n := k.node(name)
 		if n.root {
@@ -147,10 +152,29 @@ func Check(c Config) *Report {
 		n.root = true
 		roots = append(roots, n)
 		k.unit(n)
+		if other != "" {
+			k.onlyAlways(n, other)
+		}
 		k.report.Units = append(k.report.Units, n.spec.Name)
 	}
 	k.cycles(roots)
 	return &k.report
+}
+
+// onlyAlways takes back what is missing for the made-up instance n of a template and not for another one.
+func (k *check) onlyAlways(n *node, other unit.Name) {
+	missing := func(p *Problem) bool { return p.Rule == RuleMissing || p.Rule == RuleCommand }
+	from := slices.IndexFunc(k.report.Problems, func(p Problem) bool { return p.Unit == n.spec.Name })
+	if from < 0 || !slices.ContainsFunc(k.report.Problems[from:], func(p Problem) bool { return missing(&p) }) {
+		return
+	}
+	mine := slices.Clone(k.report.Problems[from:])
+	k.report.Problems = k.report.Problems[:from]
+	k.unit(k.node(other))
+	others := slices.Clone(k.report.Problems[from:])
+	k.report.Problems = append(k.report.Problems[:from], slices.DeleteFunc(mine, func(p Problem) bool {
+		return missing(&p) && !slices.ContainsFunc(others, func(o Problem) bool { return o.Pos == p.Pos && o.Text == p.Text })
+	})...)
 }
 
 func fromDiag(name unit.Name, d unit.Diagnostic) Problem {
@@ -185,14 +209,13 @@ func (k *check) unit(n *node) {
 	k.commands(n)
 }
 
-// machine has the unit made, as the manager does before its first start.
+// machine looks at the unit as the manager makes it before its first start.
 func (k *check) machine(n *node) {
-	u, err := n.typ.New(n.spec)
-	if err != nil {
-		k.add(RuleLoad, unit.Error, n, unit.Pos{File: n.spec.FragmentPath}, "", "%v", err)
+	if n.err != nil {
+		k.add(RuleLoad, unit.Error, n, unit.Pos{File: n.spec.FragmentPath}, "", "%v", n.err)
 		return
 	}
-	r, ok := u.(unit.Refuser)
+	r, ok := n.unit.(unit.Refuser)
 	if !ok {
 		return
 	}
@@ -229,10 +252,16 @@ func need(r unit.Relation) (s unit.Severity, minds bool) {
 }
 
 func (k *check) dependencies(n *node) {
+	worst := make(map[unit.Name]unit.Severity)
+	for _, d := range n.deps {
+		if s, minds := need(d.Rel); minds && d.Origin != unit.OriginDefault {
+			worst[d.Unit] = max(worst[d.Unit], s)
+		}
+	}
 	seen := make(map[unit.Name]bool)
 	for _, d := range n.deps {
 		severity, minds := need(d.Rel)
-		if !minds || d.Unit == "" || d.Origin == unit.OriginDefault || seen[d.Unit] {
+		if !minds || d.Unit == "" || d.Origin == unit.OriginDefault || severity < worst[d.Unit] || seen[d.Unit] {
 			continue
 		}
 		seen[d.Unit] = true
@@ -251,6 +280,9 @@ func (k *check) dependencies(n *node) {
 	}
 }
 
+// maxLooks bounds how often a spelling is looked for among all names.
+const maxLooks = 100
+
 func (k *check) nearest(name unit.Name) string {
 	if k.known == nil {
 		k.known = make(map[unit.Kind][]string)
@@ -258,7 +290,7 @@ func (k *check) nearest(name unit.Name) string {
 			k.known[n.Kind()] = append(k.known[n.Kind()], n.Stem())
 		}
 	}
-	if len(name.Stem()) < 3 { // near to everything
+	if k.looks++; k.looks > maxLooks || len(name.Stem()) < 3 { // a short one is near to everything
 		return ""
 	}
 	if best := unitfile.Nearest(name.Stem(), k.known[name.Kind()]); best != "" {
@@ -271,8 +303,12 @@ func (k *check) nearest(name unit.Name) string {
 var searchPath = [...]string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}
 
 func (k *check) commands(n *node) {
-	if k.Stat == nil {
+	if k.Stat == nil || n.set("RootDirectory") != "" || n.set("RootImage") != "" { // what is in there nobody knows
 		return
+	}
+	search := searchPath[:]
+	if own := n.set("ExecSearchPath"); own != "" {
+		search = strings.Split(own, ":")
 	}
 	for i := range n.spec.Settings {
 		s := &n.spec.Settings[i]
@@ -287,12 +323,31 @@ func (k *check) commands(n *node) {
 			continue // the loader's to tell
 		}
 		for _, c := range list {
-			k.command(n, s, &c)
+			k.command(n, s, &c, search)
 		}
 	}
 }
 
-func (k *check) command(n *node, s *unit.Setting, c *unit.Command) {
+// set is the last value of a setting.
+func (n *node) set(key string) string {
+	for i := len(n.spec.Settings) - 1; i >= 0; i-- {
+		if s := &n.spec.Settings[i]; s.Key == key {
+			return s.Value
+		}
+	}
+	return ""
+}
+
+// plain is an error without the path, which is told once.
+func plain(err error) string {
+	var e *fs.PathError
+	if errors.As(err, &e) {
+		err = e.Err
+	}
+	return err.Error()
+}
+
+func (k *check) command(n *node, s *unit.Setting, c *unit.Command, search []string) {
 	severity := unit.Error
 	if c.IgnoreFail {
 		severity = unit.Warning
@@ -300,7 +355,7 @@ func (k *check) command(n *node, s *unit.Setting, c *unit.Command) {
 	paths := []string{c.Path}
 	if !strings.HasPrefix(c.Path, "/") {
 		paths = paths[:0]
-		for _, dir := range searchPath {
+		for _, dir := range search {
 			paths = append(paths, dir+"/"+c.Path)
 		}
 	}
@@ -314,12 +369,12 @@ func (k *check) command(n *node, s *unit.Setting, c *unit.Command) {
 			why = p + " is a directory"
 		case err == nil:
 			why = p + " is not executable"
-		case why == "" && len(paths) == 1:
-			why = err.Error()
+		case len(paths) == 1:
+			why = p + ": " + plain(err)
 		}
 	}
 	if why == "" {
-		why = "there is no " + c.Path + " in " + strings.Join(searchPath[:], ", ")
+		why = "there is no " + c.Path + " in " + strings.Join(search, ", ")
 	}
 	k.add(RuleCommand, severity, n, s.Pos, s.Section+"."+s.Key, "cannot be executed: %s", why)
 }

@@ -96,11 +96,30 @@ func TestCheck(t *testing.T) {
 			"/u/a.service:2: Requires=x.mount: there are no units of kind mount [error, not-implemented]",
 			"/u/a.service:3: Wants=absent.service: there is no such unit [warning, missing-unit]",
 			"/u/a.service:5: OnFailure=mail@a.service.service: there is no such unit [warning, missing-unit]",
-			"/u/a.service:8: Service.ExecStart: cannot be executed: file does not exist [error, missing-command]",
+			"/u/a.service:8: Service.ExecStart: cannot be executed: /bin/flase: file does not exist [error, missing-command]",
 			"/u/a.service:11: Service.ExecStop: cannot be executed: /etc/passwd is not executable [warning, missing-command]",
 			"/u/a.service:12: Service.ExecReload: cannot be executed: /etc is a directory [error, missing-command]",
 			"/u/a.service:13: Service.ExecStopPost: cannot be executed: there is no nowhere in /usr/local/sbin, /usr/local/bin, /usr/sbin, /usr/bin, /sbin, /bin [error, missing-command]",
 			"s.socket: Triggers=s.service: there is no such unit [error, missing-unit]",
+		}},
+		"worst": {whole: true, files: map[string]string{"a.target": "[Unit]\nDefaultDependencies=no\nWants=none.service x.mount\nRequires=none.service x.mount\n"}, want: []string{
+			"/u/a.target:4: Requires=none.service: there is no such unit [error, missing-unit]",
+			"/u/a.target:4: Requires=x.mount: there are no units of kind mount [error, not-implemented]",
+		}},
+		"elsewhere": {whole: true, files: map[string]string{
+			"a@.service": "[Unit]\nDefaultDependencies=no\nWants=b-%i.target none.target\n[Service]\nExecStart=/opt/%i\nExecStop=/opt/none\n",
+			"b.service":  "[Unit]\nDefaultDependencies=no\n[Service]\nRootDirectory=/x\nExecStart=/none\n", "system.slice": "[Unit]\nDefaultDependencies=no\n",
+			"c.service": "[Unit]\nDefaultDependencies=no\n[Service]\nExecSearchPath=/x:/usr/bin\nExecStart=bare\nExecStop=none\n",
+		}, want: []string{
+			"/u/a@.service:3: Wants=none.target: there is no such unit [warning, missing-unit]",
+			"/u/a@.service:6: Service.ExecStop: cannot be executed: /opt/none: file does not exist [error, missing-command]",
+			"/u/c.service:6: Service.ExecStop: cannot be executed: there is no none in /x, /usr/bin [error, missing-command]",
+		}},
+		"upheld": {files: map[string]string{"a.target": "[Unit]\nUpholds=b.target\nAfter=b.target\n", "b.target": "[Unit]\nAfter=a.target\n"}, want: []string{
+			"/u/b.target:2: ordering cycle: a.target before b.target (/u/b.target:2) before a.target (/u/a.target:3) [error, ordering-cycle]",
+		}},
+		"terminal": {files: map[string]string{"a.target": "[Unit]\nW\x1b[31m=\n"}, want: []string{
+			`/u/a.target:2: unknown key W\x1b[31m in section [Unit] is ignored (valid: the keys of this section, or one that begins with X-) [warning, unit-file]`,
 		}},
 		"cycle": {files: map[string]string{
 			"a.service": "[Unit]\nRequires=b.service\nAfter=c.service\n" + plain, "b.service": "[Unit]\nWants=c.service\nAfter=a.service\n" + plain,
@@ -209,6 +228,15 @@ func TestHostile(t *testing.T) {
 	r := verify.Check(config(files, "u0.target"))
 	require.Len(t, r.Problems, 1)
 	require.Less(t, len(r.Problems[0].Text), 10_000)
+	r = verify.Check(config(files)) // 100 million steps if each were walked through
+	require.Len(t, r.Problems, 1)
+
+	for i := range n {
+		files[fmt.Sprintf("u%d.target", i)] = fmt.Sprintf("[Unit]\nDefaultDependencies=no\nWants=missing-%d.target\n", i)
+	}
+	c := config(files) // as many if each name were compared with each
+	c.Whole = true
+	require.Len(t, verify.Check(c).Problems, n)
 
 	r = verify.Check(config(map[string]string{
 		"long.service": plain + "Environment=A=" + strings.Repeat("x", 10<<20) + "\n", "ok.service": plain,

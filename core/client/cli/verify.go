@@ -20,11 +20,14 @@ func (a *app) verify() int {
 		a.complain("this sctl was built without verify")
 		return exitNotImplemented
 	}
-	c, err := a.verifyConfig()
+	list, err := a.verifyConfigs()
 	if err != nil {
 		return a.usage(err)
 	}
-	r := verify.Check(c)
+	r := new(verify.Report)
+	for _, c := range list {
+		r.Add(verify.Check(c))
+	}
 	switch a.opt.format {
 	case "sarif":
 		err = r.SARIF(a.env.Stdout, a.env.Version)
@@ -42,60 +45,95 @@ func (a *app) verify() int {
 	return 0
 }
 
-func (a *app) verifyConfig() (verify.Config, error) {
-	var none verify.Config
+// given are arguments that lie in one directory, or, dir empty, names without one.
+type given struct {
+	dir   string
+	names []unit.Name
+}
+
+// verifyConfigs are the checks to be made: one for each directory that is named, in which its files come before all others.
+func (a *app) verifyConfigs() ([]verify.Config, error) {
 	if a.opt.json && a.opt.format == "" {
 		a.opt.format = "json"
 	}
 	if !slices.Contains([]string{"", "text", "json", "sarif"}, a.opt.format) {
-		return none, fmt.Errorf("unknown format %q (valid: text, json, sarif)", a.opt.format)
+		return nil, fmt.Errorf("unknown format %q (valid: text, json, sarif)", a.opt.format)
 	}
 	whole := a.opt.root != ""
-	var dirs []string
-	var names []unit.Name
-	for _, arg := range a.args {
-		if !strings.Contains(arg, "/") {
-			names = append(names, unit.Name(arg))
-			continue
-		}
-		path := filepath.Clean("/" + arg)
-		if !whole {
-			var err error
-			if path, err = filepath.Abs(arg); err != nil {
-				return none, err
-			}
-		}
-		if dir := filepath.Dir(path); !slices.Contains(dirs, dir) {
-			dirs = append(dirs, dir)
-		}
-		names = append(names, unit.Name(filepath.Base(path)))
-	}
-	for _, dir := range a.opt.unitPath {
-		if !filepath.IsAbs(dir) {
-			return none, fmt.Errorf("--unit-path=%s: not an absolute path", dir)
-		}
-		dirs = append(dirs, filepath.Clean(dir))
+	groups, err := grouped(a.args, whole)
+	if err != nil {
+		return nil, err
 	}
 	facts, root := unitfile.SystemFacts(), a.env.Root("/")
+	var shared []string
+	for _, dir := range a.opt.unitPath {
+		if !filepath.IsAbs(dir) {
+			return nil, fmt.Errorf("--unit-path=%s: not an absolute path", dir)
+		}
+		shared = append(shared, filepath.Clean(dir))
+	}
 	if whole {
 		root = a.env.Root(a.opt.root)
 		if _, err := fs.Stat(root, "."); err != nil {
-			return none, fmt.Errorf("--root=%s: %w", a.opt.root, err)
+			return nil, fmt.Errorf("--root=%s: %w", a.opt.root, err)
 		}
 		facts = unitfile.ReadFacts(root)
-		if len(a.opt.unitPath) == 0 {
-			dirs = append(dirs, unitfile.DefaultDirs()...)
+		if len(shared) == 0 {
+			shared = unitfile.DefaultDirs()
+		}
+	} else {
+		for _, g := range groups {
+			if g.dir != "" {
+				shared = append(shared, g.dir)
+			}
 		}
 	}
-	if len(dirs) == 0 {
-		return none, errors.New("nothing to verify (valid: paths of unit files, or --unit-path=DIR or --root=DIR, with names of units or without)")
+	if len(shared) == 0 {
+		return nil, errors.New("nothing to verify (valid: paths of unit files, or --unit-path=DIR or --root=DIR, with names of units or without)")
 	}
-	l := unitfile.NewLoader(unitfile.Config{FS: root, Dirs: dirs, Facts: anywhere(facts), Types: a.env.Types})
-	c := verify.Config{Loader: l, Types: a.env.Types, Names: names, Whole: whole}
-	if whole {
-		c.Stat = func(path string) (verify.Kind, error) { return kindOf(l, path) }
+	var list []verify.Config
+	for _, g := range groups {
+		dirs := shared
+		if g.dir != "" {
+			dirs = append([]string{g.dir}, shared...)
+		}
+		l := unitfile.NewLoader(unitfile.Config{FS: root, Dirs: dirs, Facts: anywhere(facts), Types: a.env.Types})
+		c := verify.Config{Loader: l, Types: a.env.Types, Names: g.names, Whole: whole}
+		if whole {
+			c.Stat = func(path string) (verify.Kind, error) { return kindOf(l, path) }
+		}
+		list = append(list, c)
 	}
-	return c, nil
+	return list, nil
+}
+
+// grouped sorts arguments by directory. Paths are within the root, if there is one. No argument is one group without names: all.
+func grouped(args []string, whole bool) ([]given, error) {
+	if len(args) == 0 {
+		return []given{{}}, nil
+	}
+	var groups []given
+	for _, arg := range args {
+		dir, base := "", arg
+		if strings.Contains(arg, "/") {
+			path := filepath.Clean("/" + arg)
+			if !whole {
+				var err error
+				if path, err = filepath.Abs(arg); err != nil {
+					return nil, err
+				}
+			}
+			dir, base = filepath.Split(path)
+			dir = filepath.Clean(dir)
+		}
+		i := slices.IndexFunc(groups, func(g given) bool { return g.dir == dir })
+		if i < 0 {
+			i = len(groups)
+			groups = append(groups, given{dir: dir})
+		}
+		groups[i].names = append(groups[i].names, unit.Name(base))
+	}
+	return groups, nil
 }
 
 // anywhere fills in what a running machine has and a directory has not: that it is not known is no fault of a unit file.

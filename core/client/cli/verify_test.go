@@ -49,6 +49,7 @@ func TestVerify(t *testing.T) {
 	put("usr/bin/good", "#!/bin/sh\n")
 	require.NoError(t, os.Symlink("/usr/bin", filepath.Join(root, "bin"))) // absolute, and still within the root
 	dir := filepath.Join(root, "etc/systemd/system")
+	put("other/good.service", "[Unit]\nDescripton=x\n[Service]\nExecStart=/bin/good\n")
 	const warning = "/etc/systemd/system/warned.service:2: unknown key Descripton in section [Unit] is ignored (did you mean Description=?) [warning, unit-file]\n"
 
 	for _, tc := range []struct {
@@ -63,7 +64,9 @@ func TestVerify(t *testing.T) {
 		{[]string{"--unit-path=" + dir, "good.service"}, "", 0},
 		{[]string{"--root=" + root, "good.service", "/etc/systemd/system/warned.service"}, warning, 0},
 		{[]string{"--root=" + root}, "/etc/systemd/system/bad.service:2: Requires=none.service: there is no such unit [error, missing-unit]\n" +
-			"/etc/systemd/system/bad.service:4: Service.ExecStart: cannot be executed: lstat usr/bin/bad: no such file or directory [error, missing-command]\n" + warning, 1},
+			"/etc/systemd/system/bad.service:4: Service.ExecStart: cannot be executed: /bin/bad: no such file or directory [error, missing-command]\n" + warning, 1},
+		{[]string{dir + "/good.service", root + "/other/good.service"}, strings.ReplaceAll(warning, "/etc/systemd/system/warned", "/other/good"), 0},
+		{[]string{"--root=" + root, "/other/good.service"}, strings.ReplaceAll(warning, "/etc/systemd/system/warned", "/other/good"), 0},
 		{[]string{dir + "/none.service"}, "none.service: unit none.service not found [error, not-loaded]\n", 1},
 	} {
 		out, errs, code := verified(t, tc.args...)
